@@ -1,0 +1,1 @@
+"""The service: index archive headers, evaluate OCA rules, answer with trees of calibrations."""

@@ -1,0 +1,59 @@
+"""What can go wrong, in the field's words and free of HTTP.
+
+Each message names what is wrong, where, and how to mend it. One table at the door
+(`app/web/errors.py`) turns these into a status and a body.
+"""
+
+from __future__ import annotations
+
+
+class CalselError(Exception):
+    """Base of everything this project raises on purpose."""
+
+
+class HeaderError(CalselError):
+    """A file whose FITS header cannot be read: torn, empty, not FITS."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class RuleError(CalselError):
+    """A rule file that must not be used; the message holds every diagnostic."""
+
+
+class NoRulebookError(CalselError):
+    """No rulebook covers this instrument or this night."""
+
+
+class UnknownFrameError(CalselError):
+    """A dp_id that the index does not hold."""
+
+    def __init__(self, dp_id: str) -> None:
+        super().__init__(
+            f"dp_id {dp_id!r} is not in this archive; check the spelling (no '.fits' at the end), "
+            "or ingest the file with 'calsel ingest'"
+        )
+        self.dp_id = dp_id
+
+
+class CycleError(CalselError):
+    """A rulebook whose actions need their own products."""
+
+
+class SchemaError(CalselError):
+    """The database has another schema than this program; the message says which command mends it."""
+
+
+class DatabaseError(CalselError):
+    """No database can be reached or started; the message says which settings matter."""
+
+
+class RequestError(CalselError):
+    """A request that cannot be answered as it is: wrong mode, no dp_id, too many."""
+
+
+class PlanError(CalselError):
+    """A tree that cannot be turned into recipe runs, and why."""

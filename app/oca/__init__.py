@@ -1,0 +1,1 @@
+"""The OCA rule language: syntax, parser, meaning."""

@@ -1,0 +1,222 @@
+"""The association as a value: nodes with their slots, and why each slot holds what it holds.
+
+Nodes are shared: a bias group that three parents need is one object, and the formats repeat it
+wherever it is needed, as CalSelector does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Mode: TypeAlias = Literal["Raw2Raw", "Raw2Master"]
+
+# CalSelector's label for a calibration inside the preferred validity, and for a rule without one.
+CALIB_PLAN: Final = "calib_plan"
+NOT_APPLICABLE: Final = "N/A"
+# Outside the plan but inside the hard limit: ESO's word is not public (facts/calselector.md §2,
+# oca.md Q9), so this is ours, and this is the only place that says it.
+EXTENDED: Final = "extended"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRef:
+    """A line of a rule file."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a node.
+
+    `category` is the tag a SOF needs (DO.CATG); `size` is in bytes; `sha256` and `path` are None
+    where only the header is known; `mjd` is MJD-OBS in days, None for files without a time.
+    """
+
+    dp_id: str
+    category: str
+    mjd: float | None = None
+    size: int | None = None
+    sha256: str | None = None
+    path: str | None = None
+    certified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a node's recipe promises: PRO.CATG, the tag it has in a SOF, and its file name."""
+
+    category: str
+    tag: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The recipe that a group's action runs, with its command-line options."""
+
+    recipe: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A candidate that was acceptable but not chosen; `days` is its signed distance in time."""
+
+    name: str
+    days: float | None
+    match: str
+    certified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How many candidates one clause refused first; `line` is the clause's line, 0 for the engine's own."""
+
+    clause: str
+    count: int
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The reasons of a slot.
+
+    `seen` candidates were looked at; each was chosen, refused by the first clause that is false,
+    or surplus (acceptable, but more than the rule wants): seen = chosen + surplus + refused.
+    `counted` is False where the answer was asked for without the counts. `limited` says that only
+    the nearest `seen` candidates were counted. `needed` says what would have to exist.
+    """
+
+    needed: str = ""
+    seen: int = 0
+    surplus: int = 0
+    refused: tuple[Refusal, ...] = ()
+    runner_up: Rival | None = None
+    counted: bool = False
+    limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A node that a slot chose, for which of its products, how far away in time (days, signed)."""
+
+    node: Node
+    product: Product | None
+    match: str
+    days: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One association rule applied to one group: `select file as LABEL …` and its outcome."""
+
+    label: str
+    rule: RuleRef
+    minimum: int
+    maximum: int
+    auxiliary: bool
+    chosen: tuple[Choice, ...]
+    why: Why = Why()
+
+    @property
+    def satisfied(self) -> bool:
+        """As many files as the rule demands."""
+        return len(self.chosen) >= self.minimum
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A group of raw files or a single calibration file.
+
+    `category` is the RAW.TYPE of a raw group or the PRO.CATG of a static or master file.
+    """
+
+    category: str
+    files: tuple[File, ...]
+    certified: bool
+    complete: bool
+    slots: tuple[Slot, ...] = ()
+    messages: tuple[str, ...] = ()
+    kind: Literal["group", "file"] = "group"
+    action: str | None = None
+    step: Step | None = None
+    products: tuple[Product, ...] = ()
+    rule: RuleRef | None = None
+
+    @property
+    def mjd(self) -> float | None:
+        """MJD-OBS of the first file, days."""
+        return self.files[0].mjd if self.files else None
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A node as its parent lists it: once, in CalSelector's order, with its label and type."""
+
+    node: Node
+    match: str
+    auxiliary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The answer for one science frame.
+
+    `asked` and `mode` differ when masters were missing and the raw cascade answers instead.
+    `rulebook` is the id and `checksum` (SHA-256) the identity of the rules; `revision` is the
+    archive's at the time. The three together sign the answer.
+    """
+
+    dp_id: str
+    asked: Mode
+    mode: Mode
+    root: Node
+    rulebook: str = ""
+    checksum: str = ""
+    revision: int = 0
+
+
+def children(node: Node) -> tuple[Child, ...]:
+    """A node's children in CalSelector's order: untimed first in rule order, then groups by time.
+
+    Untimed are static files and auxiliaries (facts/calselector.md §11, 36 of 36 real nodes). A child
+    that several slots chose is listed once, under the first; its label is the best of them.
+    """
+    seen: dict[int, Child] = {}
+    for slot in node.slots:
+        for choice in slot.chosen:
+            if id(choice.node) not in seen:
+                seen[id(choice.node)] = Child(choice.node, choice.match, slot.auxiliary)
+    leaves = [c for c in seen.values() if c.auxiliary or c.node.kind == "file"]
+    groups = [c for c in seen.values() if not (c.auxiliary or c.node.kind == "file")]
+    groups.sort(key=lambda c: (c.node.mjd is None, c.node.mjd or 0.0, c.node.files[0].dp_id if c.node.files else ""))
+    return (*leaves, *groups)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Every node once, parents before their children, in the order of the formats."""
+    seen: set[int] = set()
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if id(top) in seen:
+            continue
+        seen.add(id(top))
+        yield top
+        stack.extend(child.node for child in reversed(children(top)))
+
+
+def files(node: Node) -> tuple[File, ...]:
+    """Every file of the cascade once, in walking order: the download list."""
+    found: dict[str, File] = {}
+    for each in walk(node):
+        for file in each.files:
+            found.setdefault(file.dp_id, file)
+    return tuple(found.values())
