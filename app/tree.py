@@ -196,7 +196,7 @@ def children(node: Node) -> tuple[Child, ...]:
                 seen[id(choice.node)] = Child(choice.node, choice.match, slot.auxiliary)
     leaves = [c for c in seen.values() if c.auxiliary or c.node.kind == "file"]
     groups = [c for c in seen.values() if not (c.auxiliary or c.node.kind == "file")]
-    groups.sort(key=lambda c: (c.node.mjd is None, c.node.mjd or 0.0, c.node.files[0].dp_id if c.node.files else ""))
+    groups.sort(key=lambda c: (c.node.mjd is None, c.node.mjd or 0.0, c.node.files[0].dp_id))
     return (*leaves, *groups)
 
 

@@ -30,16 +30,12 @@ Source: TypeAlias = Literal["inputFiles", "calibFiles", "rawFiles"]
 _OR, _AND, _NOT, _REL, _SUM, _TERM, _SIGN, _PRIMARY = range(1, 9)
 
 
-def _at(pos: Pos = NOWHERE) -> Pos:
-    return field(default=pos, compare=False, repr=False)  # type: ignore[no-any-return]
-
-
 @dataclass(frozen=True, slots=True)
 class Or:
     """`a or b or …`; at least two terms."""
 
     terms: tuple[Expr, ...]
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return " or ".join(_inside(term, _AND) for term in self.terms)
@@ -50,7 +46,7 @@ class And:
     """`a and b and …`; at least two terms."""
 
     terms: tuple[Expr, ...]
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return " and ".join(_inside(term, _NOT) for term in self.terms)
@@ -61,7 +57,7 @@ class Not:
     """`not a`; binds looser than a relation."""
 
     term: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"not {_inside(self.term, _NOT)}"
@@ -74,7 +70,7 @@ class Compare:
     op: CompareOp
     left: Expr
     right: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{_inside(self.left, _SUM)} {self.op} {_inside(self.right, _SUM)}"
@@ -86,7 +82,7 @@ class Like:
 
     value: Expr
     pattern: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{_inside(self.value, _SUM)} like {_inside(self.pattern, _SUM)}"
@@ -98,7 +94,7 @@ class Regexp:
 
     value: Expr
     pattern: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{_inside(self.value, _SUM)} regexp {_inside(self.pattern, _SUM)}"
@@ -111,7 +107,7 @@ class Is:
     value: Expr
     type: TypeName
     negated: bool = False
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{_inside(self.value, _SUM)} is {'not ' if self.negated else ''}{self.type}"
@@ -125,7 +121,7 @@ class Between:
     low: Expr
     high: Expr
     soft: bool = False
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         word = "tryBetween" if self.soft else "between"
@@ -140,7 +136,7 @@ class Arith:
     op: ArithOp
     left: Expr
     right: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         level = _level(self)
@@ -152,7 +148,7 @@ class Negative:
     """`-a`."""
 
     term: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"-{_inside(self.term, _SIGN)}"
@@ -163,7 +159,7 @@ class Text:
     """`"text"`; no escapes, so it holds neither a quote nor a newline."""
 
     value: str
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f'"{self.value}"'
@@ -174,7 +170,7 @@ class Number:
     """A number without sign; an integer unless it has a dot or an exponent."""
 
     value: int | float
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return repr(self.value)
@@ -196,7 +192,7 @@ class Truth:
     """`T` or `F`."""
 
     value: bool
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return "T" if self.value else "F"
@@ -206,7 +202,7 @@ class Truth:
 class Undef:
     """The word `undefined` used as a value."""
 
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return "undefined"
@@ -218,7 +214,7 @@ class Key:
 
     name: str
     scope: Scope = ""
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.scope}.{self.name}" if self.scope else self.name
@@ -285,7 +281,7 @@ class Assign:
 
     key: str
     value: Expr
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value};"
@@ -297,7 +293,7 @@ class ClassRule:
 
     condition: Expr
     assigns: tuple[Assign, ...]
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"if {self.condition} then\n{_block(self.assigns)}"
@@ -314,7 +310,7 @@ class OrgRule:
     alias: tuple[str, str] | None = None
     minimum: int | None = None
     maximum: int | None = None
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         text = f"{_limits(self.minimum, self.maximum)}select execute({self.action}) from {self.source}"
@@ -335,7 +331,7 @@ class Association:
     condition: Expr
     minimum: int | None = None
     maximum: int | None = None
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -355,7 +351,7 @@ class Recipe:
 
     name: str
     options: tuple[str, ...] = ()
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         if not self.options:
@@ -370,7 +366,7 @@ class ProductBlock:
 
     name: str
     assigns: tuple[Assign, ...]
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"product {self.name}\n{_block(self.assigns)}"
@@ -385,7 +381,7 @@ class Action:
     recipes: tuple[Recipe, ...] = ()
     products: tuple[ProductBlock, ...] = ()
     priority: int | None = None
-    pos: Pos = _at()
+    pos: Pos = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         members: list[str] = [] if self.priority is None else [f"priority = {self.priority};"]
