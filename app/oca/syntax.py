@@ -178,9 +178,7 @@ class Number:
     def __eq__(self, other: object) -> bool:
         # 1 and 1.0 are different texts, so different nodes
         return (
-            isinstance(other, Number)
-            and type(self.value) is type(other.value)
-            and self.value == other.value
+            isinstance(other, Number) and type(self.value) is type(other.value) and self.value == other.value
         )
 
     def __hash__(self) -> int:
@@ -220,9 +218,9 @@ class Key:
         return f"{self.scope}.{self.name}" if self.scope else self.name
 
 
-Expr: TypeAlias = (
-    Or | And | Not | Compare | Like | Regexp | Is | Between | Arith | Negative | Text | Number | Truth | Undef | Key
-)
+Relation: TypeAlias = Compare | Like | Regexp | Is | Between
+Constant: TypeAlias = Text | Number | Truth | Undef
+Expr: TypeAlias = Or | And | Not | Relation | Arith | Negative | Constant | Key
 
 
 def _level(expr: Expr) -> int:
