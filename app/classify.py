@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.header import Header, Maybe
+from app.header import UNDEFINED, Header, Maybe
+from app.oca.evaluate import EMPTY
+from app.rulebook import Rulebook
+
+UNCLASSIFIED = "UNCLASSIFIED"
+# What names a frame's tag, first found wins; then its RAW.TYPE (facts/oca.md §4.6).
+_TAG_KEYS = ("DO.CATG", "DO.CLASS", "REFLEX.CATG", "PRO.CATG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,8 @@ class Frame:
     """A file of the archive.
 
     `dp_id` has no extension. `size` in bytes, `sha256` of the file's bytes (hex) and `path` are None
-    where only a header is known. `release_date` is ISO 8601 UTC.
+    where only a header is known. `mtime_ns` tells a changed file from a known one without reading it.
+    `release_date` is ISO 8601 UTC.
     """
 
     dp_id: str
@@ -29,9 +36,71 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A frame and what the rules derived: `keywords` is the header with the derived names laid over it."""
+    """A frame and what the rules derived.
 
-    frame: Frame
+    `fired` holds the lines of the rules that were true, in order; `keywords` is the header with the
+    derived names laid over it, which is what every later rule sees.
+    """
+
+    dp_id: str
     derived: Mapping[str, Maybe]
     fired: tuple[int, ...]
     keywords: Mapping[str, Maybe]
+    hidden: bool = False
+    certified: bool = False
+
+    @property
+    def tag(self) -> str:
+        """The category that a SOF needs: DO.CATG, else DO.CLASS, REFLEX.CATG, PRO.CATG."""
+        return tag(self.keywords)
+
+    @property
+    def raw_type(self) -> str:
+        """The category of its group: RAW.TYPE, else the tag."""
+        return raw_type(self.keywords)
+
+
+def classify(book: Rulebook, header: Mapping[str, Maybe]) -> tuple[dict[str, Maybe], tuple[int, ...]]:
+    """Run all classification rules, first to last; the last assignment wins.
+
+    Returns the derived keywords and the lines of the rules that fired. Conditions see what earlier
+    rules derived (facts/oca.md §5: documented for Gasgano, counted in all eight installed files).
+    """
+    keywords = dict(header)
+    derived: dict[str, Maybe] = {}
+    fired: list[int] = []
+    for rule in book.class_rules:
+        if rule.test(keywords, EMPTY, EMPTY):
+            fired.append(rule.line)
+            for key, value in rule.assigns:
+                derived[key] = keywords[key] = value(keywords, EMPTY, EMPTY)
+    return derived, tuple(fired)
+
+
+def classified(book: Rulebook, frame: Frame) -> Classified:
+    """The frame as the book sees it."""
+    derived, fired = classify(book, frame.header)
+    keywords = {**frame.header, **derived}
+    return Classified(frame.dp_id, derived, fired, keywords, frame.hidden, frame.certified)
+
+
+def tag(keywords: Mapping[str, Maybe]) -> str:
+    """The category that a SOF needs."""
+    return next((v for v in map(keywords.get, _TAG_KEYS) if isinstance(v, str) and v), UNCLASSIFIED)
+
+
+def raw_type(keywords: Mapping[str, Maybe]) -> str:
+    """The category of a raw group."""
+    value = keywords.get("RAW.TYPE", UNDEFINED)
+    return value if isinstance(value, str) and value else tag(keywords)
+
+
+def is_raw(header: Mapping[str, Maybe]) -> bool:
+    """A raw frame has no PRO.CATG; static calibrations and recipe products do (facts/oca.md §6.2)."""
+    return header.get("PRO.CATG", UNDEFINED) is UNDEFINED
+
+
+def unsupported_category(header: Mapping[str, Maybe]) -> str:
+    """CalSelector's placeholder for a type it has no rule for, built from DPR (a user's report)."""
+    words = [str(header.get(key, "UNKNOWN")) for key in ("DPR.CATG", "DPR.TYPE")]
+    return "_".join(words).replace(",", "_").replace(" ", "_")

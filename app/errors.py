@@ -11,6 +11,10 @@ class CalselError(Exception):
     """Base of everything this project raises on purpose."""
 
 
+class ConfigError(CalselError):
+    """A setting that makes no sense; the message names the environment variable."""
+
+
 class HeaderError(CalselError):
     """A file whose FITS header cannot be read: torn, empty, not FITS."""
 
@@ -57,3 +61,7 @@ class RequestError(CalselError):
 
 class PlanError(CalselError):
     """A tree that cannot be turned into recipe runs, and why."""
+
+
+class TreeFormatError(CalselError):
+    """A text that is no association tree, or a tree that a format cannot express."""

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from app.rulebook import RuleRef as RuleRef
+from app.rulebook import Step as Step
+
 Mode: TypeAlias = Literal["Raw2Raw", "Raw2Master"]
 
 # CalSelector's label for a calibration inside the preferred validity, and for a rule without one.
@@ -18,17 +21,6 @@ NOT_APPLICABLE: Final = "N/A"
 # Outside the plan but inside the hard limit: ESO's word is not public (facts/calselector.md §2,
 # oca.md Q9), so this is ours, and this is the only place that says it.
 EXTENDED: Final = "extended"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleRef:
-    """A line of a rule file."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +47,6 @@ class Product:
     category: str
     tag: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The recipe that a group's action runs, with its command-line options."""
-
-    recipe: str
-    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
+
+
+class PlanError(Exception):
+    """A plan that cannot be carried out: which task is wrong, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +57,70 @@ class Plan:
     """Tasks, each after the ones it needs; the last is the science task."""
 
     tasks: tuple[Task, ...]
+
+
+class Walker:
+    """Walks a plan: which tasks may run now, and what a failure costs.
+
+    Each task is waiting until it is finished, failed, or blocked by a failure before it; nothing
+    is settled twice. The walker knows nothing of running: whoever asks keeps count of what it has begun.
+
+    Raises PlanError for a repeated task id, an input from a task that the plan lacks, or a cycle.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        repeated = [
+            task_id for task_id, times in Counter(task.id for task in plan.tasks).items() if times > 1
+        ]
+        if repeated:
+            raise PlanError(
+                f"task {repeated[0]!r} is in the plan more than once; every task needs its own id"
+            )
+        self._waiting = {task.id: task for task in plan.tasks}
+        self._needs = {task.id: _needs(task) for task in plan.tasks}
+        for task_id, needs in self._needs.items():
+            for unknown in sorted(needs - self._waiting.keys()):
+                raise PlanError(
+                    f"task {task_id!r} takes a product of {unknown!r}, which the plan does not hold"
+                )
+        try:
+            TopologicalSorter(self._needs).prepare()
+        except CycleError as error:
+            raise PlanError(f"tasks wait for each other in a circle: {' -> '.join(error.args[1])}") from None
+        self._finished: set[str] = set()
+
+    @property
+    def done(self) -> bool:
+        """Whether every task is finished, failed or blocked."""
+        return not self._waiting
+
+    def ready(self) -> tuple[Task, ...]:
+        """The waiting tasks whose needs are all finished, in the plan's order (those begun included)."""
+        return tuple(task for task in self._waiting.values() if self._needs[task.id] <= self._finished)
+
+    def finish(self, task_id: str) -> None:
+        """Settle a ready task as finished. Raises ValueError when it is not ready."""
+        self._settle(task_id)
+        self._finished.add(task_id)
+
+    def fail(self, task_id: str) -> tuple[Task, ...]:
+        """Settle a ready task as failed; returns all tasks that this blocks, in the plan's order.
+
+        Raises ValueError when the task is not ready.
+        """
+        self._settle(task_id)
+        lost = {task_id}
+        while more := {other for other in self._waiting.keys() - lost if self._needs[other] & lost}:
+            lost |= more
+        return tuple(self._waiting.pop(other) for other in list(self._waiting) if other in lost)
+
+    def _settle(self, task_id: str) -> None:
+        if task_id not in self._waiting or not self._needs[task_id] <= self._finished:
+            raise ValueError(
+                f"task {task_id!r} is not ready: settled already, still in need, or not of this plan"
+            )
+        del self._waiting[task_id]
+
+
+def _needs(task: Task) -> frozenset[str]:
+    return frozenset(wanted.task for wanted in task.inputs if isinstance(wanted, InputProduct))

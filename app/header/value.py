@@ -1,4 +1,4 @@
-"""A FITS header as an immutable value, with ESO's dotted names and typed values exactly as read."""
+"""What a header is: keywords and values, and the absence of a keyword as a value of its own."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class Header(Mapping[str, Value]):
     def __getitem__(self, key: str) -> Value:
         return self._values[key]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
@@ -43,3 +46,7 @@ class Header(Mapping[str, Value]):
 
     def __hash__(self) -> int:
         return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        name = self._values.get("ARCFILE") or self._values.get("INSTRUME") or "no ARCFILE"
+        return f"<Header {name}: {len(self)} keywords>"

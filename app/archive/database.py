@@ -1,0 +1,118 @@
+"""The database itself: engine, connections, schema version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg.types.json import set_json_dumps, set_json_loads
+from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlmodel import SQLModel
+
+from app.archive import tables
+from app.errors import DatabaseError, SchemaError
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def connect(url: str, *, pool_size: int = 10) -> Engine:
+    """An engine for this database. Raises DatabaseError when it does not answer.
+
+    `url` starts with `postgresql+psycopg://`; a plain `postgresql://` is read as that.
+    """
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if not url.startswith("postgresql+psycopg://"):
+        raise DatabaseError(
+            f"CALSEL_DATABASE_URL must name a PostgreSQL (postgresql+psycopg://…), not {url[:20]!r}…"
+        )
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+    event.listen(engine, "connect", _fast_json)
+    try:
+        with engine.connect():
+            pass
+    except OperationalError as error:
+        raise DatabaseError(
+            f"no database answers at {engine.url.render_as_string(hide_password=True)}: "
+            f"{str(error.orig).strip()}; check CALSEL_DATABASE_URL, or unset it to use the embedded one"
+        ) from error
+    return engine
+
+
+def _fast_json(connection: psycopg.Connection[Any], _record: object) -> None:
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
+
+
+@contextmanager
+def session(engine: Engine) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the pool, below SQLAlchemy: for COPY and the hot path; commits on success."""
+    pooled = engine.raw_connection()
+    connection = pooled.driver_connection
+    assert isinstance(connection, psycopg.Connection)
+    try:
+        yield connection
+        connection.commit()
+    except BaseException:
+        pooled.rollback()
+        raise
+    finally:
+        pooled.close()
+
+
+def upgrade(url: str) -> None:
+    """Bring the schema of a database to this program's version (`calsel db upgrade`)."""
+    engine = connect(url)
+    try:
+        with engine.begin() as connection:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def check_schema(engine: Engine) -> None:
+    """Refuse a database of another version. Raises SchemaError saying which command mends it."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != head:
+        raise SchemaError(
+            f"the database has schema {current or 'none'}, this program needs {head}: run 'calsel db upgrade'"
+        )
+
+
+def has_schema(engine: Engine) -> bool:
+    """Somebody has made tables of ours here, of whatever version."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() is not None
+
+
+def differences(engine: Engine) -> list[object]:
+    """What separates the tables of this program from the database's, as Alembic sees it; empty when equal."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata()))
+
+
+def metadata() -> MetaData:
+    """The tables of this program."""
+    assert tables.FrameRow.metadata is SQLModel.metadata
+    return SQLModel.metadata
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config

@@ -1,0 +1,83 @@
+"""The index as the doors use it: one question, one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from app.archive.books import active_books, library_of
+from app.archive.database import session
+from app.archive.finding import BookView, Connection, find_frame
+from app.archive.quality import breakpoints
+from app.associate import Breakpoint, associate, unsupported
+from app.errors import NoRulebookError, UnknownFrameError
+from app.rulebook import Library, Rulebook, night_of
+from app.tree import Mode, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is in force at a revision of the archive: books by row id, the library, the breakpoints."""
+
+    revision: int
+    books: dict[int, Rulebook]
+    library: Library
+    breakpoints: Sequence[Breakpoint]
+
+
+class Index:
+    """An archive index. Rulebooks are compiled once and kept until the set of active ones changes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._rules: tuple[tuple[int, ...], Rules] | None = None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection of the pool; commits on success."""
+        with session(self.engine) as connection:
+            yield connection
+
+    def rules(self, connection: Connection) -> Rules:
+        """The rules in force now."""
+        row = connection.execute(
+            "SELECT coalesce((SELECT number FROM revision), 0), "
+            "coalesce((SELECT array_agg(id ORDER BY id) FROM book WHERE active), '{}')"
+        ).fetchone()
+        assert row is not None
+        revision, ids = int(row[0]), tuple(row[1])
+        if self._rules and self._rules[0] == ids:
+            rules = self._rules[1]
+            if rules.revision != revision:
+                rules = Rules(revision, rules.books, rules.library, breakpoints(connection))
+        else:
+            books = active_books(connection)
+            rules = Rules(revision, books, library_of(books), breakpoints(connection))
+        self._rules = (ids, rules)
+        return rules
+
+    def associate(self, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
+        """The calibrations of a science frame. Raises UnknownFrameError.
+
+        A frame of an instrument or night that no rulebook covers gets CalSelector's answer for
+        unsupported types, with the reason as a second message.
+        """
+        with self.connection() as connection:
+            rules = self.rules(connection)
+            row = connection.execute("SELECT instrume, mjd FROM frame WHERE dp_id = %s", [dp_id]).fetchone()
+            if row is None:
+                raise UnknownFrameError(dp_id)
+            instrume, mjd = row
+            try:
+                book = rules.library.pick(instrume, night_of(mjd if mjd is not None else 0.0))
+            except NoRulebookError as error:
+                file, header = find_frame(connection, None, dp_id)
+                return unsupported(file, header, mode, rules.revision, str(error))
+            book_id = next(number for number, each in rules.books.items() if each is book)
+            names = {book.instrument.upper(), *book.instrumes}
+            own = [each for each in rules.breakpoints if each.instrument in names]
+            view = BookView(connection, book, book_id, own, rules.revision)
+            return associate(view, dp_id, mode, explain=explain)

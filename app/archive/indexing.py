@@ -1,0 +1,196 @@
+"""What each rulebook says of frames: classification, groups made anew, match keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from app.archive.finding import Connection, merged
+from app.archive.tables import POOLS, STATES
+from app.classify import Classified, Frame, classified, is_raw
+from app.header import Maybe, Undefined
+from app.organise import Group, form, middle_of, partitions, time_of, virtual_keywords
+from app.rulebook import Rulebook
+
+# Book id, rule index, hash of the partition: where a group stands.
+Place: TypeAlias = tuple[int, int, int]
+
+
+def index(
+    connection: Connection, books: Mapping[int, Rulebook], rows: Mapping[int, Frame], places: set[Place]
+) -> None:
+    """Classify these frames under every book that covers them and make their groups (and `places`) anew."""
+    seen: dict[tuple[int, int], Classified] = {}
+    parts: list[tuple[int, int, int, int]] = []
+    matches: list[tuple[Any, ...]] = []
+    for frame_id, frame in rows.items():
+        raw = is_raw(frame.header)
+        for book_id, book in books.items():
+            if frame.header.get("INSTRUME") not in book.instrumes:
+                continue
+            known = classified(book, frame)
+            seen[book_id, frame_id] = known
+            parts += [(book_id, rule, hash64(part), frame_id) for rule, part in partitions(book, known, raw)]
+            matches += _file_matches(book_id, book, frame_id, known, raw)
+    copy(
+        connection,
+        "classified",
+        "book_id frame_id tag raw_type derived fired",
+        (
+            (book_id, frame_id, known.tag, known.raw_type, Jsonb(_plain(known.derived)), list(known.fired))
+            for (book_id, frame_id), known in seen.items()
+        ),
+    )
+    copy(connection, "partition_member", "book_id rule part frame_id", parts)
+    copy(connection, "match_key", _MATCH, matches)
+    regroup(connection, books, places | {(b, rule, part) for b, rule, part, _ in parts}, seen)
+
+
+def forget(connection: Connection, frame_ids: Sequence[int]) -> set[Place]:
+    """Remove what the books said of these frames; returns the places whose groups they were in."""
+    if not frame_ids:
+        return set()
+    rows = connection.execute(
+        "DELETE FROM partition_member WHERE frame_id = ANY(%s) RETURNING book_id, rule, part", [frame_ids]
+    )
+    places = {(book_id, rule, part) for book_id, rule, part in rows}
+    connection.execute("DELETE FROM classified WHERE frame_id = ANY(%s)", [frame_ids])
+    connection.execute("DELETE FROM match_key WHERE frame_id = ANY(%s) AND group_id IS NULL", [frame_ids])
+    return places
+
+
+def forget_book(connection: Connection, book_id: int) -> None:
+    """Remove everything that a book said; its row stays for the history."""
+    for table in ("match_key", "frame_group", "partition_member", "classified"):
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE book_id = %s").format(sql.Identifier(table)), [book_id]
+        )
+
+
+_MEMBERS = """
+SELECT p.book_id, p.rule, p.part, f.id, f.dp_id, f.keywords, c.derived, f.hidden, f.certified
+FROM unnest(%s::int[], %s::int[], %s::bigint[]) q(book_id, rule, part)
+JOIN partition_member p ON (p.book_id, p.rule, p.part) = (q.book_id, q.rule, q.part)
+JOIN frame f ON f.id = p.frame_id
+JOIN classified c ON c.book_id = p.book_id AND c.frame_id = f.id
+WHERE NOT f.id = ANY(%s)
+"""
+_MATCH = "key middle mjd certified state pool book_id frame_id group_id promise"
+
+
+def regroup(
+    connection: Connection,
+    books: Mapping[int, Rulebook],
+    places: Iterable[Place],
+    fresh: Mapping[tuple[int, int], Classified],
+) -> None:
+    """Make the groups at these places anew from all their frames; `fresh` are those already at hand."""
+    ordered = sorted(places)
+    columns = [list(column) for column in zip(*ordered, strict=True)] if ordered else [[], [], []]
+    connection.execute(
+        "DELETE FROM frame_group g USING unnest(%s::int[], %s::int[], %s::bigint[]) q(book_id, rule, part) "
+        "WHERE (g.book_id, g.rule, g.part) = (q.book_id, q.rule, q.part)",
+        columns,
+    )
+    members: dict[Place, dict[str, tuple[int, Classified]]] = {place: {} for place in ordered}
+    for book_id, rule, part, frame_id in _at_hand(connection, columns, fresh):
+        known = fresh[book_id, frame_id]
+        members[book_id, rule, part][known.dp_id] = (frame_id, known)
+    others = connection.execute(_MEMBERS, [*columns, sorted({frame_id for _, frame_id in fresh})])
+    for book_id, rule, part, frame_id, dp_id, keywords, derived, hidden, certified in others:
+        known = Classified(dp_id, {}, (), merged(keywords, derived), hidden, certified)
+        members[book_id, rule, part][dp_id] = (frame_id, known)
+    groups: list[tuple[Place, Group, dict[str, int]]] = []
+    for (book_id, rule, part), frames in members.items():
+        group = form(books[book_id].org_rules[rule], [known for _, known in frames.values()])
+        if group:
+            ids = {dp_id: frame_id for dp_id, (frame_id, _) in frames.items()}
+            groups.append(((book_id, rule, part), group, ids))
+    _write_groups(connection, books, groups)
+
+
+def _at_hand(
+    connection: Connection, columns: list[list[int]], fresh: Mapping[tuple[int, int], Classified]
+) -> Iterable[tuple[int, int, int, int]]:
+    if not fresh:
+        return []
+    return connection.execute(
+        "SELECT p.book_id, p.rule, p.part, p.frame_id FROM partition_member p "
+        "JOIN unnest(%s::int[], %s::int[], %s::bigint[]) q(book_id, rule, part) "
+        "ON (p.book_id, p.rule, p.part) = (q.book_id, q.rule, q.part) WHERE p.frame_id = ANY(%s)",
+        [*columns, sorted({frame_id for _, frame_id in fresh})],
+    )
+
+
+def _write_groups(
+    connection: Connection,
+    books: Mapping[int, Rulebook],
+    groups: Sequence[tuple[Place, Group, dict[str, int]]],
+) -> None:
+    ids = numbers(connection, "frame_group", len(groups))
+    rows, members, matches = [], [], []
+    for group_id, ((book_id, rule, part), group, frame_ids) in zip(ids, groups, strict=True):
+        middle = middle_of(group.primary.keywords)
+        mjd = time_of(group.primary.keywords)
+        state = STATES.index(group.state)
+        rows.append(
+            (group_id, book_id, rule, part, group.rule.action, group.raw_type, middle, state, group.content)
+        )
+        members += [(group_id, n, frame_ids[frame.dp_id]) for n, frame in enumerate(group.frames)]
+        book = books[book_id]
+        for promise in book.actions[group.rule.action].promises:
+            keywords = virtual_keywords(promise, group.primary.keywords)
+            matches += [
+                (key, middle, mjd, group.certified, state, POOLS.index("virtual"), book_id,
+                 frame_ids[group.primary.dp_id], group_id, promise.index)
+                for key in book.keys_of("calib", keywords)
+            ]  # fmt: skip
+    copy(connection, "frame_group", "id book_id rule part action raw_type middle state content", rows)
+    copy(connection, "group_member", "group_id position frame_id", members)
+    copy(connection, "match_key", _MATCH, matches)
+
+
+def _file_matches(
+    book_id: int, book: Rulebook, frame_id: int, known: Classified, raw: bool
+) -> list[tuple[Any, ...]]:
+    category = known.keywords.get("PRO.CATG")
+    pool = "raw" if raw else "master" if isinstance(category, str) and book.made(category) else "static"
+    state = STATES.index("hidden" if known.hidden else "ok")
+    middle, mjd = middle_of(known.keywords), time_of(known.keywords)
+    return [
+        (key, middle, mjd, known.certified, state, POOLS.index(pool), book_id, frame_id, None, None)
+        for key in book.keys_of("raw" if raw else "calib", known.keywords)
+    ]
+
+
+def hash64(text: str) -> int:
+    """A 64-bit signed hash of a text."""
+    return int.from_bytes(
+        blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), signed=True
+    )
+
+
+def numbers(connection: Connection, table: str, count: int) -> list[int]:
+    """Fresh row numbers of a table."""
+    rows = connection.execute(
+        "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count]
+    )
+    return [number for (number,) in rows]
+
+
+def copy(connection: Connection, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Stream rows into a table; `columns` are its column names, separated by blanks."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns.split()))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as stream:
+        for row in rows:
+            stream.write_row(row)
+
+
+def _plain(derived: Mapping[str, Maybe]) -> dict[str, Any]:
+    return {key: None if isinstance(value, Undefined) else value for key, value in derived.items()}

@@ -1,0 +1,99 @@
+"""What people say of frames and instruments: certified, rejected, hidden; breakpoints. With history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from app.archive.finding import Connection
+from app.archive.indexing import regroup
+from app.archive.storing import LOCK, bump
+from app.archive.tables import STATES
+from app.associate import Breakpoint
+from app.errors import RequestError, UnknownFrameError
+from app.rulebook import Rulebook
+
+Verdict: TypeAlias = Literal["certified", "rejected", "hidden", "shown"]
+
+_SETS: dict[Verdict, str] = {
+    "certified": "certified = true",
+    "rejected": "certified = false",
+    "hidden": "hidden = true",
+    "shown": "hidden = false",
+}
+
+
+def judge(
+    connection: Connection,
+    books: Mapping[int, Rulebook],
+    dp_ids: Sequence[str],
+    verdict: Verdict,
+    who: str,
+    reason: str = "",
+) -> int:
+    """Certify, reject (takes the certification away), hide or show frames; returns how many there were.
+
+    All or nothing: an unknown dp_id raises UnknownFrameError and changes nothing. The groups that the
+    frames are in are made anew.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        rows = connection.execute("SELECT dp_id, id FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
+        ids: dict[str, int] = dict(rows.fetchall())
+        for dp_id in dp_ids:
+            if dp_id not in ids:
+                raise UnknownFrameError(dp_id)
+        numbers = sorted(ids.values())
+        connection.execute(f"UPDATE frame SET {_SETS[verdict]} WHERE id = ANY(%s)", [numbers])
+        connection.execute(
+            "UPDATE match_key m SET certified = f.certified, state = CASE WHEN f.hidden THEN %s ELSE %s END "
+            "FROM frame f WHERE f.id = m.frame_id AND m.group_id IS NULL AND f.id = ANY(%s)",
+            [STATES.index("hidden"), STATES.index("ok"), numbers],
+        )
+        places = connection.execute(
+            "SELECT book_id, rule, part FROM partition_member WHERE frame_id = ANY(%s)", [numbers]
+        )
+        regroup(connection, books, {(b, r, p) for b, r, p in places if b in books}, {})
+        now = datetime.now(UTC)
+        for number in numbers:
+            connection.execute(
+                "INSERT INTO quality_event (frame_id, verdict, who, reason, at) VALUES (%s, %s, %s, %s, %s)",
+                [number, verdict, who, reason, now],
+            )
+        bump(connection)
+    return len(numbers)
+
+
+_KEYS = ("mjdObs", "instrument", "dpInstrument", "rawType", "proCatg", "doClass")
+
+
+def add_breakpoints(connection: Connection, entries: Iterable[Mapping[str, Any]]) -> int:
+    """Add breakpoints in the form of CalSelector's list; known ones change nothing; returns how many are new.
+
+    Raises RequestError naming the entry that is not of that form.
+    """
+    added = 0
+    with connection.transaction():
+        for number, entry in enumerate(entries):
+            if set(_KEYS) - set(entry) or not isinstance(entry["mjdObs"], (int, float)):
+                raise RequestError(
+                    f"breakpoint {number} must have {', '.join(_KEYS)} (mjdObs a number): {entry}"
+                )
+            added += connection.execute(
+                "INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class) "
+                "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [entry[key] for key in _KEYS],
+            ).rowcount
+        if added:
+            bump(connection)
+    return added
+
+
+def breakpoints(connection: Connection) -> list[Breakpoint]:
+    """Every breakpoint, in time order."""
+    rows = connection.execute(
+        "SELECT mjd_obs, instrument, raw_type, pro_catg, do_class FROM breakpoint "
+        "ORDER BY mjd_obs, instrument, raw_type, pro_catg, do_class"
+    )
+    return [Breakpoint(*row) for row in rows]

@@ -1,0 +1,155 @@
+"""Frames go into the index: rows, what each rulebook says of them, groups, match keys; in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from app.archive.finding import Connection
+from app.archive.indexing import copy, forget, index, numbers
+from app.classify import Frame, is_raw
+from app.header import Header, Maybe
+from app.organise import time_of
+from app.rulebook import Rulebook
+
+# Ingests run one after the other: groups of late frames are made anew from all their frames.
+LOCK = 0x_CA15E1
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many frames of a batch were new, changed, or known already."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Stored) -> Stored:
+        return Stored(self.new + other.new, self.changed + other.changed, self.unchanged + other.unchanged)
+
+
+def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequence[Frame]) -> Stored:
+    """Put a batch of frames into the index; doing it twice changes nothing.
+
+    `books` are all active rulebooks by their row id. A known dp_id with another header or content is
+    updated and loses its certification, which was for other bytes. Of equal dp_ids in one batch the
+    last one counts.
+    """
+    frames = list({frame.dp_id: frame for frame in frames}.values())
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        known = _known(connection, frames)
+        fresh = [frame for frame in frames if frame.dp_id not in known]
+        changed = [frame for frame in frames if frame.dp_id in known and known[frame.dp_id].differs(frame)]
+        moved = [f for f in frames if f.dp_id in known and known[f.dp_id].moved(f)]
+        for frame in moved:
+            connection.execute(
+                "UPDATE frame SET path = %s, mtime_ns = %s WHERE dp_id = %s",
+                [frame.path, frame.mtime_ns, frame.dp_id],
+            )
+        stale = [known[frame.dp_id].id for frame in changed]
+        places = forget(connection, stale)
+        changed = [replace(frame, hidden=known[frame.dp_id].hidden) for frame in changed]
+        _update(connection, {known[frame.dp_id].id: frame for frame in changed}, books)
+        ids = _insert(connection, fresh, books)
+        rows = {**ids, **{known[frame.dp_id].id: frame for frame in changed}}
+        index(connection, books, rows, places)
+        if rows:
+            bump(connection)
+    return Stored(len(fresh), len(changed), len(frames) - len(fresh) - len(changed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    id: int
+    size: int | None
+    sha256: str | None
+    path: str | None
+    mtime_ns: int | None
+    header: dict[str, Any]
+    hidden: bool
+
+    def differs(self, frame: Frame) -> bool:
+        return (self.size, self.sha256) != (frame.size, frame.sha256) or self.header != dict(frame.header)
+
+    def moved(self, frame: Frame) -> bool:
+        return (self.path, self.mtime_ns) != (frame.path, frame.mtime_ns)
+
+
+def _known(connection: Connection, frames: Sequence[Frame]) -> dict[str, _Known]:
+    rows = connection.execute(
+        "SELECT f.dp_id, f.id, f.size, f.sha256, f.path, f.mtime_ns, h.header, f.hidden "
+        "FROM frame f JOIN frame_header h ON h.frame_id = f.id WHERE f.dp_id = ANY(%s)",
+        [[frame.dp_id for frame in frames]],
+    )
+    return {dp_id: _Known(*rest) for dp_id, *rest in rows}
+
+
+_COLUMNS = "instrume raw mjd keywords size sha256 path mtime_ns certified hidden release_date"
+_COLUMNS_GIVEN = ", ".join(["%s"] * len(_COLUMNS.split()))
+
+
+def _insert(
+    connection: Connection, frames: Sequence[Frame], books: Mapping[int, Rulebook]
+) -> dict[int, Frame]:
+    ids = dict(zip(numbers(connection, "frame", len(frames)), frames, strict=True))
+    copy(
+        connection,
+        "frame",
+        "id dp_id instrume raw mjd keywords size sha256 path mtime_ns certified hidden release_date",
+        ((frame_id, frame.dp_id, *_columns(frame, books)) for frame_id, frame in ids.items()),
+    )
+    copy(
+        connection,
+        "frame_header",
+        "frame_id header",
+        ((frame_id, orjson.dumps(dict(frame.header)).decode()) for frame_id, frame in ids.items()),
+    )
+    return ids
+
+
+def _update(connection: Connection, rows: Mapping[int, Frame], books: Mapping[int, Rulebook]) -> None:
+    for frame_id, frame in rows.items():
+        connection.execute(
+            f"UPDATE frame SET ({_COLUMNS.replace(' ', ', ')}) = ({_COLUMNS_GIVEN}) WHERE id = %s",
+            [*_columns(frame, books), frame_id],
+        )
+        connection.execute(
+            "UPDATE frame_header SET header = %s WHERE frame_id = %s",
+            [orjson.dumps(dict(frame.header)).decode(), frame_id],
+        )
+
+
+def _columns(frame: Frame, books: Mapping[int, Rulebook]) -> tuple[Any, ...]:
+    return (
+        str(frame.header.get("INSTRUME", "")),
+        is_raw(frame.header),
+        time_of(frame.header),
+        Jsonb(hot_keywords(frame.header, books)),
+        frame.size,
+        frame.sha256,
+        frame.path,
+        frame.mtime_ns,
+        frame.certified,
+        frame.hidden,
+        frame.release_date,
+    )
+
+
+def hot_keywords(header: Header, books: Mapping[int, Rulebook]) -> dict[str, Maybe]:
+    """The keywords that some book of this instrument names (the service's own are in every book)."""
+    instrume = header.get("INSTRUME")
+    hot = frozenset().union(*(book.hot for book in books.values() if instrume in book.instrumes))
+    return {key: value for key, value in header.items() if key in hot} if hot else dict(header)
+
+
+def bump(connection: Connection) -> None:
+    """The archive has changed: its revision grows."""
+    connection.execute(
+        "INSERT INTO revision (id, number) VALUES (1, 1) "
+        "ON CONFLICT (id) DO UPDATE SET number = revision.number + 1"
+    )

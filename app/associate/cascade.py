@@ -1,0 +1,296 @@
+"""From a science frame down through the calibrations of its calibrations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from app.associate.choosing import COUNTED, Asker, Ranked, accept, count, needed, rival
+from app.associate.ports import Archive, Candidate, Dataset, Pool, Question
+from app.classify import UNCLASSIFIED, unsupported_category
+from app.header import UNDEFINED, Maybe
+from app.organise import exposed, product_name, time_of, virtual_keywords
+from app.rulebook import ActionBook, Wanted
+from app.tree import Choice, File, Mode, Node, Product, Slot, Tree, Why
+
+UNSUPPORTED = "No association could be established: this file type is not supported"
+
+# Candidates asked for at first, on each side in time and of each certification; all when too few.
+_NEAREST = 6
+
+
+def associate(archive: Archive, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
+    """The calibrations of the dataset that `dp_id` belongs to.
+
+    With `explain` every slot also counts what each clause refused. Raises UnknownFrameError. Asked for
+    masters where one is missing, the raw cascade answers and the tree says so.
+    """
+    dataset = _science(archive, dp_id)
+    if dataset is None:
+        return unsupported(archive.frame(dp_id), archive.header(dp_id), mode, archive.revision)
+    if mode == "Raw2Master":
+        root = _Cascade(archive, "Raw2Master", explain).node(dataset, frozenset())
+        missing = _missing_masters(archive, root)
+        if not missing:
+            return _signed(archive, dp_id, mode, "Raw2Master", _root(root))
+        note = f"Raw2Master was asked for, but {' and '.join(missing)}: Raw2Raw answers instead"
+        root = _Cascade(archive, "Raw2Raw", explain).node(dataset, frozenset())
+        return _signed(archive, dp_id, mode, "Raw2Raw", _root(replace(root, messages=(note, *root.messages))))
+    return _signed(
+        archive, dp_id, mode, mode, _root(_Cascade(archive, mode, explain).node(dataset, frozenset()))
+    )
+
+
+def _science(archive: Archive, dp_id: str) -> Dataset | None:
+    """The group to answer with: exposed, the largest, then the first in the rule file."""
+    archive.frame(dp_id)
+    offered = [
+        dataset
+        for dataset in archive.datasets_of(dp_id)
+        if dataset.state != "hidden" and exposed(archive.book.actions[dataset.action], dataset.keywords)
+    ]
+    return min(offered, key=lambda d: (-len(d.files), d.rule), default=None)
+
+
+def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: int, reason: str = "") -> Tree:
+    """CalSelector's answer for a frame that no rule offers, with a further reason where there is one."""
+    category = unsupported_category(header)
+    if file.category == UNCLASSIFIED:
+        file = replace(file, category=category)
+    messages = (UNSUPPORTED, reason) if reason else (UNSUPPORTED,)
+    node = Node(category, (file,), certified=False, complete=False, messages=messages)
+    return Tree(file.dp_id, mode, mode, node, revision=revision)
+
+
+def _signed(archive: Archive, dp_id: str, asked: Mode, mode: Mode, root: Node) -> Tree:
+    return Tree(dp_id, asked, mode, root, archive.book.name, archive.book.checksum, archive.revision)
+
+
+def _root(node: Node) -> Node:
+    """The root is certified when every main calibration below it is (the value that counts, ESO's FAQ)."""
+    return replace(node, certified=_all_certified(node))
+
+
+def _all_certified(node: Node) -> bool:
+    return all(
+        choice.node.certified and _all_certified(choice.node)
+        for slot in node.slots
+        if not slot.auxiliary
+        for choice in slot.chosen
+    )
+
+
+def _missing_masters(archive: Archive, root: Node) -> list[str]:
+    action = archive.book.actions[root.action or ""]
+    return [
+        f"{slot.label} has no certified master ({slot.minimum} needed, {len(slot.chosen)} found)"
+        for slot, wanted in zip(root.slots, _active(action), strict=True)
+        if not slot.satisfied and archive.book.made(wanted.category)
+    ]
+
+
+def _active(action: ActionBook) -> list[Wanted]:
+    """The associations that are not switched off (maxRet = 0)."""
+    return [wanted for wanted in action.wanted if wanted.maximum > 0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What a slot chose, before the chosen groups are loaded."""
+
+    wanted: Wanted
+    chosen: list[Ranked]
+    why: Why
+
+
+class _Cascade:
+    """One walk down; a group that several parents need is answered once."""
+
+    def __init__(self, archive: Archive, mode: Mode, explain: bool) -> None:
+        self.archive = archive
+        self.pools: tuple[Pool, ...] = ("static", "virtual") if mode == "Raw2Raw" else ("static", "master")
+        self.explain = explain
+        self.known: dict[int, Node] = {}
+        self.leaves: dict[tuple[int, str], Node] = {}
+        self.refused_for_cycle: set[int] = set()
+
+    def node(self, dataset: Dataset, path: frozenset[int]) -> Node:
+        """The group with everything below it; `path` holds the groups above."""
+        if dataset.ref in self.known:
+            return self.known[dataset.ref]
+        action = self.archive.book.actions[dataset.action]
+        asker = Asker(
+            dataset.keywords,
+            dataset.middle,
+            path | {dataset.ref},
+            frozenset(file.dp_id for file in dataset.files),
+        )
+        answered = self._ask(_active(action), asker)
+        slots = self._load(answered, asker.path)
+        complete = all(slot.satisfied for slot in slots) and all(
+            choice.node.complete for slot in slots if slot.minimum for choice in slot.chosen
+        )
+        node = Node(
+            category=dataset.raw_type,
+            files=dataset.files,
+            certified=all(file.certified for file in dataset.files),
+            complete=complete,
+            slots=slots,
+            messages=tuple(
+                f"{slot.label}: {slot.minimum} needed, {len(slot.chosen)} found"
+                for slot in slots
+                if not slot.satisfied
+            ),
+            action=action.name,
+            step=action.step,
+            products=tuple(self._product(action, n, dataset) for n in range(len(action.promises))),
+            rule=self.archive.book.org_rules[dataset.rule].ref,
+        )
+        # A node below a refused cycle holds only for this way down, so it is not kept for others.
+        self.refused_for_cycle.discard(dataset.ref)
+        if not self.refused_for_cycle & path:
+            self.known[dataset.ref] = node
+        return node
+
+    def _ask(self, wanted: list[Wanted], asker: Asker) -> list[_Answered]:
+        questions = {n: self._question(each, asker, _NEAREST) for n, each in enumerate(wanted)}
+        asked = {n: question for n, question in questions.items() if question}
+        offers = dict(zip(asked, self.archive.candidates(list(asked.values())), strict=True))
+        ranked: dict[int, list[Ranked]] = {n: [] for n in questions}
+        again: dict[int, Question] = {}
+        for n, question in asked.items():
+            ranked[n] = self._accept(wanted[n], asker, offers[n])
+            if not _enough(ranked[n], offers[n], wanted[n], asker):
+                again[n] = replace(question, limit=None)
+        for n, more in zip(again, self.archive.candidates(list(again.values())), strict=True):
+            ranked[n] = self._accept(wanted[n], asker, more)
+        whys = self._whys(wanted, asker, ranked)
+        return [_Answered(each, ranked[n][: each.maximum], whys[n]) for n, each in enumerate(wanted)]
+
+    def _question(self, wanted: Wanted, asker: Asker, limit: int | None) -> Question | None:
+        values = [asker.keywords.get(given, UNDEFINED) for _, given in wanted.condition.joins]
+        key = wanted.tight.key_for(self.archive.book.checksum, values)
+        if key is None:
+            return None
+        low, high = wanted.condition.window(asker.keywords)
+        pools: tuple[Pool, ...] = ("raw",) if wanted.auxiliary else self.pools
+        return Question(key, pools, asker.middle, low, high, limit)
+
+    def _accept(self, wanted: Wanted, asker: Asker, offers: Sequence[Candidate]) -> list[Ranked]:
+        for candidate in offers:
+            if candidate.pool == "virtual" and candidate.ref in asker.path:
+                self.refused_for_cycle.add(candidate.ref)
+        return accept(wanted, asker, offers, self.archive.breakpoints)
+
+    def _whys(self, wanted: list[Wanted], asker: Asker, ranked: dict[int, list[Ranked]]) -> list[Why]:
+        counted = [Why() for _ in wanted]
+        if self.explain:
+            salt = self.archive.book.checksum
+            questions = [
+                Question(
+                    each.wide.key_for(salt, ()) or 0,
+                    ("raw",) if each.auxiliary else self.pools,
+                    asker.middle,
+                    -math.inf,
+                    math.inf,
+                    COUNTED,
+                    usable=False,
+                )
+                for each in wanted
+            ]
+            offers = self.archive.candidates(questions)
+            counted = [
+                count(each, asker, offers[n], self.archive.breakpoints, ranked[n][: each.maximum])
+                for n, each in enumerate(wanted)
+            ]
+        return [
+            replace(
+                counted[n],
+                needed=needed(each, asker, self._makers(each)),
+                runner_up=rival(ranked[n][each.maximum]) if len(ranked[n]) > each.maximum else None,
+            )
+            for n, each in enumerate(wanted)
+        ]
+
+    def _makers(self, wanted: Wanted) -> list[str]:
+        if wanted.auxiliary:
+            return []
+        return list(self.archive.book.makers.get(wanted.category, ()))
+
+    def _load(self, answered: list[_Answered], path: frozenset[int]) -> tuple[Slot, ...]:
+        candidates = [ranked.candidate for each in answered for ranked in each.chosen]
+        groups = self.archive.datasets({c.ref for c in candidates if c.pool == "virtual"})
+        files = self.archive.files({c.ref for c in candidates if c.pool != "virtual"})
+        slots = []
+        for each in answered:
+            choices = []
+            for ranked in each.chosen:
+                candidate = ranked.candidate
+                if candidate.pool == "virtual":
+                    dataset = groups[candidate.ref]
+                    node = self.node(dataset, path)
+                    product = node.products[candidate.promise or 0]
+                else:
+                    node = self._leaf(candidate, files[candidate.ref])
+                    product = None
+                choices.append(Choice(node, product, ranked.match, ranked.days))
+            wanted = each.wanted
+            slots.append(
+                Slot(
+                    wanted.label,
+                    wanted.ref,
+                    wanted.minimum,
+                    wanted.maximum,
+                    wanted.auxiliary,
+                    tuple(choices),
+                    each.why,
+                )
+            )
+        return tuple(slots)
+
+    def _leaf(self, candidate: Candidate, file: File) -> Node:
+        category = candidate.raw_type if candidate.pool == "raw" else file.category
+        if candidate.pool != "raw":
+            category = str(candidate.keywords.get("PRO.CATG", file.category))
+        return self.leaves.setdefault(
+            (candidate.ref, candidate.pool),
+            Node(category, (file,), certified=file.certified, complete=True, kind="file"),
+        )
+
+    def _product(self, action: ActionBook, number: int, dataset: Dataset) -> Product:
+        keywords = virtual_keywords(action.promises[number], dataset.keywords)
+        category = str(keywords.get("PRO.CATG", action.promises[number].category))
+        return Product(category, str(keywords["DO.CATG"]), product_name(dataset.files[0].dp_id, keywords))
+
+
+def _enough(ranked: list[Ranked], offers: Sequence[Candidate], wanted: Wanted, asker: Asker) -> bool:
+    """Nothing beyond the nearest can matter for the chosen ones or the runner-up.
+
+    A side that gave fewer than asked for is exhausted. On the others everything unseen is farther than
+    the farthest seen, so it cannot outrank an acceptable one that is nearer, certified and in the plan.
+    """
+    sides: dict[tuple[bool, bool], list[float]] = {}
+    timed = asker.middle is not None
+    for candidate in offers:
+        if candidate.middle is None or asker.middle is None:
+            continue
+        side = (candidate.certified, candidate.middle < asker.middle)
+        sides.setdefault(side, []).append(abs(candidate.middle - asker.middle))
+    full = {side: max(far) for side, far in sides.items() if len(far) >= _NEAREST}
+    if not timed:
+        return False
+    if not full:
+        return True
+    if len(ranked) <= wanted.maximum:
+        return False
+    outside, uncertified, distance = ranked[wanted.maximum].order[:3]
+    low, high = wanted.condition.plan(asker.keywords)
+    here = time_of(asker.keywords)
+    for (certified, before), far in full.items():
+        edge = None if here is None else (here - far if before else here + far)
+        # a day of slack: the plan limits MJD-OBS, the distance is of mid exposures
+        could_be_inside = edge is None or (edge + 1 >= low if before else edge - 1 <= high)
+        if (not could_be_inside, not certified, far) < (outside, uncertified, distance):
+            return False
+    return True

@@ -1,0 +1,184 @@
+"""Choosing for one slot: which candidates are acceptable, which are best, and why the others are not."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.associate.ports import Breakpoint, Candidate
+from app.header import Maybe
+from app.oca.evaluate import EMPTY
+from app.organise import time_of
+from app.rulebook import Wanted, night_date
+from app.tree import CALIB_PLAN, EXTENDED, NOT_APPLICABLE, Refusal, Rival, Why
+
+# The engine's own reasons to refuse, beside the rule's clauses.
+HIDDEN = "hidden (bad quality)"
+SMALL = "group smaller than its rule's minRet"
+SELF = "one of its own files"
+CYCLE = "needs the product it would calibrate (cycle)"
+UNCERTIFIED = "master is not certified"
+BREAKPOINT = "breakpoint between the two times"
+
+# Nearest candidates of a category that are counted for the reasons; more are told as "nearest n".
+COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The group that needs a calibration: its primary's keywords, its time, its files, the way down to it.
+
+    `path` holds the groups above it and itself, `own` the dp_ids of its files.
+    """
+
+    keywords: Mapping[str, Maybe]
+    middle: float | None
+    path: frozenset[int]
+    own: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An acceptable candidate with its place: inside the plan, certified, near, earlier, name."""
+
+    candidate: Candidate
+    match: str
+    days: float | None
+    order: tuple[bool, bool, float, float, str]
+
+
+def accept(
+    wanted: Wanted, asker: Asker, candidates: Sequence[Candidate], breakpoints: Sequence[Breakpoint]
+) -> list[Ranked]:
+    """The acceptable candidates, best first; groups of the same action and frames count once."""
+    best: dict[tuple[str, int | None], Ranked] = {}
+    for candidate in candidates:
+        if refusal(wanted, asker, candidate, breakpoints) is None:
+            ranked = rank(wanted, asker, candidate)
+            place = (candidate.content, candidate.promise)
+            if place not in best or ranked.order < best[place].order:
+                best[place] = ranked
+    return sorted(best.values(), key=lambda ranked: ranked.order)
+
+
+def refusal(
+    wanted: Wanted, asker: Asker, candidate: Candidate, breakpoints: Sequence[Breakpoint]
+) -> Refusal | None:
+    """The first reason to refuse a candidate; None when it is acceptable."""
+    if candidate.state == "hidden":
+        return Refusal(HIDDEN, 1)
+    for clause in wanted.condition.clauses:
+        if not clause.test(candidate.keywords, asker.keywords, EMPTY):
+            return Refusal(clause.text, 1, clause.line)
+    if candidate.state == "small":
+        return Refusal(SMALL, 1)
+    if candidate.pool == "raw" and candidate.name in asker.own:
+        return Refusal(SELF, 1)
+    if candidate.pool == "virtual" and candidate.ref in asker.path:
+        return Refusal(CYCLE, 1)
+    if candidate.pool == "master" and not candidate.certified:
+        return Refusal(UNCERTIFIED, 1)
+    if crosses(candidate, asker, breakpoints):
+        return Refusal(BREAKPOINT, 1)
+    return None
+
+
+def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
+    """Where a candidate stands.
+
+    Inside the plan first, then certified, then the smallest distance of the mid exposures, then the
+    earlier one, then the name. Files without a time come after those with one, the newest name first
+    (M.<INSTR>.<ingestion time>: the later static is the better one).
+    """
+    inside = wanted.condition.inside_plan(candidate.keywords, asker.keywords)
+    days = None
+    if candidate.middle is not None and asker.middle is not None:
+        days = candidate.middle - asker.middle
+    match = NOT_APPLICABLE
+    if wanted.condition.soft:
+        match = CALIB_PLAN if inside else EXTENDED
+    distance, earlier = (math.inf, 0.0) if days is None else (abs(days), days)
+    name = candidate.name if days is not None else _newest_first(candidate.name)
+    return Ranked(candidate, match, days, (not inside, not candidate.certified, distance, earlier, name))
+
+
+def crosses(candidate: Candidate, asker: Asker, breakpoints: Sequence[Breakpoint]) -> bool:
+    """A breakpoint of this kind of calibration lies strictly between the two MJD-OBS.
+
+    A raw file is named by RAW.TYPE and DO.CATG, a master by PRO.CATG, a virtual product by all three.
+    """
+    here, there = time_of(asker.keywords), time_of(candidate.keywords)
+    if here is None or there is None or candidate.pool == "static":
+        return False
+    low, high = sorted((here, there))
+    for each in breakpoints:
+        if not low < each.mjd < high:
+            continue
+        names = [(each.pro_catg, str(candidate.keywords.get("PRO.CATG", "")))]
+        if candidate.pool == "raw":
+            names = [(each.raw_type, candidate.raw_type), (each.do_class, candidate.tag)]
+        elif candidate.pool == "virtual":
+            names += [(each.raw_type, candidate.raw_type), (each.do_class, candidate.tag)]
+        if all(wanted in ("ANY", name) for wanted, name in names):
+            return True
+    return False
+
+
+def count(
+    wanted: Wanted,
+    asker: Asker,
+    candidates: Sequence[Candidate],
+    breakpoints: Sequence[Breakpoint],
+    chosen: Sequence[Ranked],
+) -> Why:
+    """How many of the nearest candidates of the category each clause refused first; the chosen count too."""
+    nearest = sorted(candidates, key=lambda c: rank(wanted, asker, c).order[2:])
+    seen: dict[tuple[str, int | None], Candidate] = {}
+    for candidate in (*(ranked.candidate for ranked in chosen), *nearest):
+        seen.setdefault((candidate.content, candidate.promise), candidate)
+    counted = list(seen.values())[:COUNTED]
+    refused: Counter[tuple[str, int]] = Counter()
+    acceptable = 0
+    for candidate in counted:
+        reason = refusal(wanted, asker, candidate, breakpoints)
+        if reason is None:
+            acceptable += 1
+        else:
+            refused[reason.clause, reason.line] += 1
+    order = {clause.text: n for n, clause in enumerate(wanted.condition.clauses)}
+    reasons = sorted(refused.items(), key=lambda item: (order.get(item[0][0], len(order)), item[0]))
+    return Why(
+        seen=len(counted),
+        surplus=acceptable - len(chosen),
+        refused=tuple(Refusal(text, n, line) for (text, line), n in reasons),
+        counted=True,
+        limited=len(seen) > COUNTED,
+    )
+
+
+def rival(ranked: Ranked) -> Rival:
+    """The runner-up, for the reasons."""
+    return Rival(ranked.candidate.name, ranked.days, ranked.match, ranked.candidate.certified)
+
+
+def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
+    """What would have to exist for this slot: category, set-up, time, and what makes it."""
+    condition = wanted.condition
+    parts = [f"{name} = {value}" for name, value in condition.literals]
+    for mine, given in condition.joins:
+        parts.append(f"{mine} = {asker.keywords.get(given, 'undefined: no file can match')}")
+    low, high = condition.window(asker.keywords)
+    if math.isfinite(low) or math.isfinite(high):
+        parts.append(f"MJD-OBS {_moment(low, 'from')}{_moment(high, 'to')}".rstrip())
+    text = ", ".join(parts)
+    return f"{text}; made by {' or '.join(makers)}" if makers else text
+
+
+def _moment(mjd: float, word: str) -> str:
+    return f"{word} {mjd:.3f} ({night_date(math.floor(mjd))}) " if math.isfinite(mjd) else ""
+
+
+def _newest_first(name: str) -> str:
+    return "".join(chr(0x10FFFF - ord(character)) for character in name) + chr(0x10FFFF)

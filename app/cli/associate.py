@@ -1,0 +1,61 @@
+"""`calsel associate`: the tree of a science frame, drawn or in any format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from app import config, formats
+from app.cli.show import print_tree
+from app.formats import sof
+from app.opening import open_index
+from app.tree import Mode, Tree
+
+MODES = click.Choice(["Raw2Raw", "Raw2Master"], case_sensitive=False)
+
+
+@click.command("associate")
+@click.argument("dp_id")
+@click.option("--mode", type=MODES, default="Raw2Raw", show_default=True, help="Raw or reduced calibrations.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(["tree", *formats.FORMATS], case_sensitive=False),
+    default="tree",
+    show_default=True,
+    help="tree draws it here; the others are what the service sends.",
+)
+@click.option(
+    "--explain", is_flag=True, help="Say for every slot what was refused, by which clause, and why."
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Write there; for sof a folder, one file a step."
+)
+def associate_command(dp_id: str, mode: Mode, name: str, explain: bool, output: Path | None) -> None:
+    """Find the calibrations of the science frame DP_ID (no .fits at the end).
+
+    Exit code 0 when the tree is complete, 3 when something required is missing (the tree says what).
+    """
+    with open_index(config.read()) as index:
+        tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json")
+    if name == "tree":
+        console = Console(file=output.open("w") if output else None)
+        print_tree(tree, console, explain=explain)
+    elif name == "sof" and output:
+        output.mkdir(parents=True, exist_ok=True)
+        for file_name, content in sof.split(tree).items():
+            (output / file_name).write_bytes(content)
+    else:
+        content = formats.FORMATS[name].write(tree)
+        if output:
+            output.write_bytes(content)
+        else:
+            sys.stdout.buffer.write(content)
+    if not tree.root.complete:
+        raise SystemExit(3)
+
+
+COMMANDS = (associate_command,)

@@ -1,0 +1,94 @@
+"""`calsel run`: the recipe chain of a science frame, here and now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from app import config
+from app.cli.associate import MODES
+from app.opening import open_index
+from app.plan import make_plan
+from app.tree import Mode, Tree
+from app.worker import Reduction, reduce
+from processing.graph import Plan
+from processing.runner import Event
+
+
+@click.command("run")
+@click.argument("dp_id")
+@click.option(
+    "--mode", type=MODES, default="Raw2Raw", show_default=True, help="Start from raw or from masters."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Recipes at the same time.  [default: CALSEL_JOBS]")
+@click.option(
+    "--products", type=click.Path(path_type=Path), help="Folder of the products.  [default: CALSEL_PRODUCTS]"
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would run.")
+def run_command(dp_id: str, mode: Mode, jobs: int | None, products: Path | None, dry_run: bool) -> None:
+    """Run the recipes that reduce the science frame DP_ID, its calibrations first.
+
+    What was computed before is re-used. Products are verified, kept by content, and indexed; masters
+    are chosen in Raw2Master once 'calsel certify' has accepted them. Exit code 1 when a task failed.
+    """
+    settings = config.read()
+    console = Console()
+    with open_index(settings) as index:
+        if dry_run:
+            print_plan(make_plan(index.associate(dp_id, mode)), console)
+            return
+        result = reduce(
+            index,
+            dp_id,
+            mode,
+            products or settings.products,
+            jobs=jobs or settings.jobs,
+            planned=lambda tree, plan: _planned(tree, plan, console),
+            report=lambda event: print_event(event, console),
+        )
+    print_result(result, console)
+    if not result.report.ok:
+        raise SystemExit(1)
+
+
+def _planned(tree: Tree, plan: Plan, console: Console) -> None:
+    for message in tree.root.messages:
+        console.print(message, style="yellow", markup=False)
+    print_plan(plan, console)
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """The tasks in their order."""
+    console.print(f"{len(plan.tasks)} tasks:", highlight=False)
+    for task in plan.tasks:
+        options = " ".join(task.parameters)
+        console.print(f"  {task.recipe} {options} ({task.id})", highlight=False, markup=False)
+
+
+def print_event(event: Event, console: Console) -> None:
+    """A line for every task that ends, and for every one that starts on a terminal."""
+    result = event.result
+    if result is None:
+        if console.is_terminal:
+            console.print(f"  … {event.task.recipe} {event.task.id}", style="dim", markup=False)
+        return
+    style = {"done": "green", "reused": "cyan"}.get(result.state, "red")
+    line = f"  {result.state:8}{event.task.recipe} {event.task.id}"
+    if result.state == "done":
+        line += f"  {result.elapsed:.1f} s"
+    console.print(line, style=style, markup=False, highlight=False)
+    if result.reason:
+        console.print(f"      {result.reason}", style=style, markup=False, highlight=False)
+
+
+def print_result(result: Reduction, console: Console) -> None:
+    """The products of the last task, and what was skipped."""
+    for product in result.report.results[-1].products:
+        console.print(f"  {product.category}: {product.path}", markup=False, highlight=False, soft_wrap=True)
+    for error in result.ingested.skipped:
+        console.print(f"not indexed: {error}", style="yellow", markup=False)
+
+
+COMMANDS = (run_command,)

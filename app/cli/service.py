@@ -1,0 +1,36 @@
+"""`calsel serve` and `calsel health`: the service over HTTP."""
+
+from __future__ import annotations
+
+import click
+import httpx
+import uvicorn
+
+from app import config
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, help="Processes that answer side by side.")
+def serve_command(host: str, port: int, workers: int) -> None:
+    """Answer association requests over HTTP; /docs describes the interface."""
+    config.read()
+    uvicorn.run("app.main:app_from_environment", factory=True, host=host, port=port, workers=workers)
+
+
+@click.command("health")
+@click.argument("url", required=False)
+def health_command(url: str | None) -> None:
+    """Ask a running service whether it is well; URL defaults to CALSEL_PUBLIC_URL."""
+    base = url or config.read().public_url
+    try:
+        answer = httpx.get(f"{base}/health", timeout=5)
+    except httpx.HTTPError as error:
+        raise click.ClickException(f"{base} does not answer: {error}") from error
+    click.echo(answer.text)
+    if answer.is_error:
+        raise SystemExit(1)
+
+
+COMMANDS = (serve_command, health_command)

@@ -1,0 +1,178 @@
+"""A file becomes a classified, indexed frame; doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import file_digest
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+
+from app.archive.books import Activation, activate, pending
+from app.archive.finding import Connection
+from app.archive.index import Index
+from app.archive.quality import add_breakpoints
+from app.archive.storing import Stored, store
+from app.classify import Frame
+from app.errors import HeaderError
+from app.header import Header, read_header, read_table
+from app.rulebook import Library
+
+FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz", ".fits.z", ".hdr")
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".vot", ".votable", ".vot.gz")
+
+# Frames of one transaction: large enough for COPY, small enough for memory and progress.
+BATCH = 2000
+Report = Callable[[str, int, int], None]
+_Item = TypeVar("_Item")
+
+
+@dataclass(slots=True)
+class Ingested:
+    """The outcome: frames new, changed and unchanged; files skipped, each with its reason."""
+
+    stored: Stored = field(default_factory=Stored)
+    skipped: list[HeaderError] = field(default_factory=list)
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The FITS files, headers and tables named or found below folders, in order of their paths.
+
+    A file that is named is taken whatever it is called; below folders only known endings count.
+    Folders that begin with a dot are left out. Raises HeaderError for a path that does not exist.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise HeaderError(str(path), "no such file or folder")
+        if path.is_dir():
+            below = (each for each in sorted(path.rglob("*")) if _known_ending(each))
+            found.update(dict.fromkeys(each for each in below if not _in_hidden(each, path)))
+        else:
+            found[path] = None
+    return list(found)
+
+
+def ingest(
+    index: Index,
+    paths: Sequence[Path],
+    *,
+    certified: bool = False,
+    report: Report | None = None,
+) -> Ingested:
+    """Index these files and what is below these folders; a bad file is skipped and told, the rest goes in.
+
+    `certified` says that the frames were quality-checked by the archive they come from. A file whose
+    path, size and time of change are known is not read again. `report(label, done, total)`.
+    """
+    files = find_files(paths)
+    outcome = Ingested()
+    done = 0
+    for batch in _batched(files):
+        with index.connection() as connection:
+            books = index.rules(connection).books
+            known = _unchanged(connection, batch)
+        frames: list[Frame] = []
+        for path in batch:
+            done += 1
+            if str(path.resolve()) in known:
+                outcome.stored += Stored(unchanged=1)
+            else:
+                try:
+                    frames += _read(path, certified)
+                except HeaderError as error:
+                    outcome.skipped.append(error)
+            if report:
+                report("files", done, len(files))
+        for part in _batched(frames):
+            with index.connection() as connection:
+                outcome.stored += store(connection, books, part)
+    return outcome
+
+
+def use_rules(index: Index, library: Library, folder: Path, report: Report | None = None) -> Activation:
+    """Make the rulebooks of a folder, and the breakpoints beside them, the active ones."""
+    with index.connection() as connection:
+        for path in sorted(folder.glob("*/breakpoints.json")):
+            add_breakpoints(connection, orjson.loads(path.read_bytes()))
+        return activate(connection, library, report)
+
+
+def stale_rules(index: Index, library: Library) -> Activation:
+    """How the rulebooks of a folder differ from the active ones."""
+    with index.connection() as connection:
+        return pending(connection, library)
+
+
+def read_frame(path: Path, certified: bool = False) -> Frame:
+    """One file as a frame: header, size, SHA-256, place. Raises HeaderError.
+
+    The dp_id of a raw frame is its ARCFILE without `.fits`; a product (PRO.CATG) has none, so its file
+    name names it. Of a `.hdr` text only the header is known.
+    """
+    header = read_header(path)
+    status = path.stat()
+    if path.name.lower().endswith((".hdr", ".txt")):
+        return Frame(_dp_id(path, header), header, mtime_ns=status.st_mtime_ns, certified=certified)
+    with path.open("rb") as stream:
+        digest = file_digest(stream, "sha256").hexdigest()
+    return Frame(
+        dp_id=_dp_id(path, header),
+        header=header,
+        size=status.st_size,
+        sha256=digest,
+        path=str(path.resolve()),
+        mtime_ns=status.st_mtime_ns,
+        certified=certified,
+    )
+
+
+def _read(path: Path, certified: bool) -> Iterator[Frame]:
+    if path.name.lower().endswith(TABLE_SUFFIXES):
+        for dp_id, header in read_table(path):
+            yield Frame(dp_id, header, certified=certified)
+    else:
+        yield read_frame(path, certified)
+
+
+def _dp_id(path: Path, header: Header) -> str:
+    arcfile = header.get("ARCFILE")
+    if isinstance(arcfile, str) and arcfile and "PRO.CATG" not in header:
+        return arcfile.removesuffix(".fits")
+    return _stem(path.name)
+
+
+def _stem(name: str) -> str:
+    for suffix in sorted((*FITS_SUFFIXES, ".hdr.txt"), key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _unchanged(connection: Connection, paths: Sequence[Path]) -> set[str]:
+    """The paths whose size and time of change the index knows."""
+    status = {str(path.resolve()): path.stat() for path in paths}
+    rows = connection.execute("SELECT path, size, mtime_ns FROM frame WHERE path = ANY(%s)", [list(status)])
+    return {
+        path
+        for path, size, mtime in rows
+        if (status[path].st_size, status[path].st_mtime_ns) == (size, mtime)
+    }
+
+
+def _known_ending(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith((*FITS_SUFFIXES, *TABLE_SUFFIXES))
+
+
+def _in_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Batches of at most BATCH items (itertools.batched needs Python 3.12)."""
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, BATCH)):
+        yield batch

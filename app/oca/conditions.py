@@ -1,0 +1,203 @@
+"""An association's `where` taken apart: what an index can look up, what remains to be evaluated.
+
+`MJD-OBS between …`, `PRO.CATG == "X"` and `inputFile.K == K` are the shapes that 1602 of uves.oca's
+1614 uses of `inputFile` have (facts of the installed rule files); everything else is left to
+`app.oca.evaluate`, which always decides: the parts here may only widen the choice, never narrow it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.header import UNDEFINED, Maybe, Value
+from app.oca.evaluate import EMPTY, Compiled, Keywords, compile_test, compile_value
+from app.oca.syntax import (
+    And,
+    Between,
+    Compare,
+    CompareOp,
+    Expr,
+    Key,
+    Number,
+    Text,
+    Truth,
+    keys,
+)
+
+TIME = "MJD-OBS"
+Test = Callable[[Keywords, Keywords, Keywords], bool]
+
+# What `a op b` says about b when the sides are exchanged.
+_MIRROR: dict[CompareOp, CompareOp] = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "=="}
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One term of the condition's top-level `and`, with its text, its line and its meaning."""
+
+    text: str
+    line: int
+    test: Test
+    literal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit of MJD-OBS that depends on the input alone; `low` or `high` may be absent."""
+
+    low: Compiled | None
+    high: Compiled | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition in parts.
+
+    `literals` are `K == constant` tests of the candidate, `joins` pairs (candidate's keyword, input's
+    keyword) that must be equal, `bounds` limits in time, `clauses` every term that can refuse (so
+    literals, joins and bounds are among them), `soft` the tryBetween terms as hard tests.
+    """
+
+    literals: tuple[tuple[str, Value], ...]
+    joins: tuple[tuple[str, str], ...]
+    bounds: tuple[Bound, ...]
+    soft_bounds: tuple[Bound, ...]
+    clauses: tuple[Clause, ...]
+    soft: tuple[Test, ...]
+    test: Test
+
+    def window(self, given: Keywords) -> tuple[float, float]:
+        """The hard limits of MJD-OBS, days, for this input; infinite where there is none."""
+        return _span(self.bounds, given)
+
+    def plan(self, given: Keywords) -> tuple[float, float]:
+        """The soft limits (calibration plan) of MJD-OBS, days, for this input."""
+        return _span(self.soft_bounds, given)
+
+    def inside_plan(self, candidate: Keywords, given: Keywords) -> bool:
+        """Inside every soft window; true for a rule that has none."""
+        return all(test(candidate, given, EMPTY) for test in self.soft)
+
+
+def take_apart(condition: Expr) -> Condition:
+    """The parts of an association's condition."""
+    literals: list[tuple[str, Value]] = []
+    joins: list[tuple[str, str]] = []
+    bounds: list[Bound] = []
+    soft_bounds: list[Bound] = []
+    clauses: list[Clause] = []
+    soft: list[Test] = []
+    for term in _terms(condition):
+        if isinstance(term, Between) and term.soft:
+            hard = Between(term.value, term.low, term.high)
+            soft.append(compile_test(hard))
+            soft_bounds += [bound for bound in [_bound(hard)] if bound]
+            continue
+        literal = _literal(term)
+        join = _join(term)
+        bound = _bound(term)
+        if literal:
+            literals.append(literal)
+        if join:
+            joins.append(join)
+        if bound:
+            bounds.append(bound)
+        clauses.append(Clause(str(term), term.pos.line, compile_test(term), literal is not None))
+    return Condition(
+        literals=tuple(sorted(set(literals), key=repr)),
+        joins=tuple(sorted(set(joins))),
+        bounds=tuple(bounds),
+        soft_bounds=tuple(soft_bounds),
+        clauses=tuple(clauses),
+        soft=tuple(soft),
+        test=compile_test(condition),
+    )
+
+
+def canonical(value: Value) -> str:
+    """One text for all values that `==` may hold equal: 1, 1.0, "1" and T; the key of a sieve.
+
+    It may hold more values equal than `==` does ("580.0" and "580"): a sieve may only be too wide.
+    """
+    if isinstance(value, str):
+        word = value.lower()
+        if word in {"t", "true"}:
+            return "1.0"
+        if word in {"f", "false"}:
+            return "0.0"
+        try:
+            number = float(value)
+        except ValueError:
+            return f"s{value}"
+    else:
+        try:
+            number = float(value)
+        except OverflowError:
+            return f"i{value}"
+    return repr(number + 0.0) if math.isfinite(number) else f"s{value}"
+
+
+def _terms(condition: Expr) -> list[Expr]:
+    if isinstance(condition, And):
+        return [term for part in condition.terms for term in _terms(part)]
+    return [condition]
+
+
+def _literal(term: Expr) -> tuple[str, Value] | None:
+    match term:
+        case Compare("==", Key(name, ""), (Text() | Number() | Truth()) as constant):
+            return name, constant.value
+        case Compare("==", (Text() | Number() | Truth()) as constant, Key(name, "")):
+            return name, constant.value
+        case _:
+            return None
+
+
+def _join(term: Expr) -> tuple[str, str] | None:
+    match term:
+        case Compare("==", Key(mine, ""), Key(given, "inputFile")):
+            return mine, given
+        case Compare("==", Key(given, "inputFile"), Key(mine, "")):
+            return mine, given
+        case _:
+            return None
+
+
+def _bound(term: Expr) -> Bound | None:
+    match term:
+        case Between(Key("MJD-OBS", ""), low, high) if _of_input(low) and _of_input(high):
+            return Bound(compile_value(low), compile_value(high))
+        case Compare(op, Key("MJD-OBS", ""), limit) if op in _MIRROR and _of_input(limit):
+            return _one_sided(op, limit)
+        case Compare(op, limit, Key("MJD-OBS", "")) if op in _MIRROR and _of_input(limit):
+            return _one_sided(_MIRROR[op], limit)
+        case _:
+            return None
+
+
+def _one_sided(op: CompareOp, limit: Expr) -> Bound:
+    value = compile_value(limit)
+    return Bound(value if op in {">", ">=", "=="} else None, value if op in {"<", "<=", "=="} else None)
+
+
+def _of_input(expr: Expr) -> bool:
+    return all(key.scope == "inputFile" for key in keys(expr))
+
+
+def _span(bounds: tuple[Bound, ...], given: Keywords) -> tuple[float, float]:
+    low, high = -math.inf, math.inf
+    for bound in bounds:
+        if bound.low is not None:
+            low = max(low, _number(bound.low(EMPTY, given, EMPTY), -math.inf))
+        if bound.high is not None:
+            high = min(high, _number(bound.high(EMPTY, given, EMPTY), math.inf))
+    return low, high
+
+
+def _number(value: Maybe, otherwise: float) -> float:
+    """A limit as a number; a text limit compares by other rules, so it limits nothing here."""
+    if value is UNDEFINED or isinstance(value, str):
+        return otherwise
+    return float(value)

@@ -1,0 +1,87 @@
+"""A tree becomes the workshop's plan: deepest calibrations first, shared ones once."""
+
+from __future__ import annotations
+
+from app.errors import PlanError
+from app.tree import Node, Product, Slot, Tree, walk
+from processing.graph import Input, InputFile, InputProduct, Plan, Task
+
+
+def make_plan(tree: Tree) -> Plan:
+    """The recipe runs that this tree needs, each after the ones whose products it uses.
+
+    Raises PlanError when a required calibration is missing, when a file is known by its header only,
+    or when the science action names no recipe.
+    """
+    if tree.root.step is None:
+        raise PlanError(
+            f"{tree.dp_id}: no recipe reduces {tree.root.category}"
+            + (f" ({'; '.join(tree.root.messages)})" if tree.root.messages else "")
+        )
+    tasks: dict[str, Task] = {}
+    _add(tree, tree.root, tasks)
+    return Plan(tuple(tasks.values()))
+
+
+def _add(tree: Tree, node: Node, tasks: dict[str, Task]) -> str:
+    """Add the tasks of a node and of what it needs; returns its task id."""
+    name = task_id(node)
+    if name in tasks:
+        return name
+    if node.step is None:
+        raise PlanError(f"{name}: its action names no recipe, so its products cannot be made")
+    inputs: list[Input] = [_input(file.dp_id, file.category, file.path, file.sha256) for file in node.files]
+    for slot in node.slots:
+        if not slot.satisfied:
+            raise PlanError(
+                f"{tree.dp_id}: incomplete: {node.category} {node.files[0].dp_id} needs {slot.label} "
+                f"({slot.minimum} needed, {len(slot.chosen)} found): {slot.why.needed}"
+            )
+        if not slot.auxiliary:
+            inputs += _slot_inputs(tree, slot, tasks)
+    tasks[name] = Task(
+        id=name,
+        recipe=node.step.recipe,
+        instrument=instrument(tree),
+        name=f"r.{node.files[0].dp_id}",
+        inputs=tuple(dict.fromkeys(inputs)),
+        expects=tuple(sorted({product.category for product in node.products})),
+        parameters=node.step.options,
+    )
+    return name
+
+
+def _slot_inputs(tree: Tree, slot: Slot, tasks: dict[str, Task]) -> list[Input]:
+    """What a slot puts into the SOF. An optional calibration that is itself incomplete is left out."""
+    inputs: list[Input] = []
+    for choice in slot.chosen:
+        if choice.product is None:
+            file = choice.node.files[0]
+            inputs.append(_input(file.dp_id, file.category, file.path, file.sha256))
+        elif choice.node.complete or slot.minimum:
+            product: Product = choice.product
+            inputs.append(InputProduct(product.tag, _add(tree, choice.node, tasks), product.category))
+    return inputs
+
+
+def _input(dp_id: str, tag: str, path: str | None, sha256: str | None) -> InputFile:
+    if path is None or sha256 is None:
+        raise PlanError(
+            f"{dp_id}: only its header is known, so no recipe can read it; ingest the FITS file itself"
+        )
+    return InputFile(tag, path, sha256)
+
+
+def task_id(node: Node) -> str:
+    """What a task is called: its action and the first file of its group."""
+    return f"{node.action} {node.files[0].dp_id}"
+
+
+def instrument(tree: Tree) -> str:
+    """The pipeline's name: the rulebook's, `uves` of `uves.2000-01-01.oca`."""
+    return tree.rulebook.partition(".")[0]
+
+
+def incomplete(tree: Tree) -> list[Node]:
+    """The nodes of a tree that lack something."""
+    return [node for node in walk(tree.root) if not node.complete]

@@ -1,0 +1,35 @@
+"""Rulebooks: one instrument's OCA file, compiled, with an identity and a first night."""
+
+from app.rulebook.book import (
+    ActionBook,
+    ClassBook,
+    OrgBook,
+    Promise,
+    Rulebook,
+    RuleRef,
+    Step,
+    Wanted,
+    make_book,
+)
+from app.rulebook.keysets import KeySet
+from app.rulebook.library import Library, library, load_book, load_library, night_date, night_of, read_book
+
+__all__ = [
+    "ActionBook",
+    "ClassBook",
+    "KeySet",
+    "Library",
+    "OrgBook",
+    "Promise",
+    "RuleRef",
+    "Rulebook",
+    "Step",
+    "Wanted",
+    "library",
+    "load_book",
+    "load_library",
+    "make_book",
+    "night_date",
+    "night_of",
+    "read_book",
+]

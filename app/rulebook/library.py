@@ -1,0 +1,94 @@
+"""The folder of rulebooks: `rules/<instrument>/<instrument>.<first night>.oca`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from app.errors import NoRulebookError, RuleError
+from app.oca.parser import parse
+from app.rulebook.book import Rulebook, make_book
+
+_FILE_NAME = re.compile(r"(?P<instrument>[a-z0-9_+-]+)\.(?P<start>\d{4}-\d\d-\d\d)\.oca")
+_INSTRUME = re.compile(r"^\s*//\s*INSTRUME:\s*(?P<names>.+?)\s*$", re.MULTILINE)
+_MJD_ZERO = date(1858, 11, 17)
+
+
+def night_of(mjd: float) -> int:
+    """The MJD of the noon (UT) that begins the observing night of `mjd`: noon to noon, as in Chile."""
+    return math.floor(mjd - 0.5)
+
+
+def night_date(night: int) -> date:
+    """The calendar date on which a night begins."""
+    return _MJD_ZERO + timedelta(days=night)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Every version of every instrument's rulebook."""
+
+    books: tuple[Rulebook, ...]
+
+    def of(self, instrume: str) -> tuple[Rulebook, ...]:
+        """All versions that cover this INSTRUME, oldest first."""
+        return tuple(book for book in self.books if instrume in book.instrumes)
+
+    def pick(self, instrume: str, night: int) -> Rulebook:
+        """The version in force on a night: the latest that starts on it or before.
+
+        Raises NoRulebookError naming the instruments there are, or the first night covered.
+        """
+        versions = self.of(instrume)
+        if not versions:
+            known = ", ".join(sorted({name for book in self.books for name in book.instrumes})) or "none"
+            raise NoRulebookError(f"there is no rulebook for INSTRUME {instrume!r}; there are: {known}")
+        past = [book for book in versions if book.start <= night]
+        if not past:
+            raise NoRulebookError(
+                f"the rulebooks of {instrume} begin on the night of {night_date(versions[0].start)}; "
+                f"the night of {night_date(night)} is before"
+            )
+        return past[-1]
+
+
+def library(books: Iterable[Rulebook]) -> Library:
+    """A library of these books; refuses two versions of one instrument with one first night."""
+    ordered = sorted(books, key=lambda book: (book.instrument, book.start, book.name))
+    for one, other in itertools.pairwise(ordered):
+        if (one.instrument, one.start) == (other.instrument, other.start):
+            raise RuleError(f"{one.name} and {other.name} begin on the same night; keep one")
+    return Library(tuple(ordered))
+
+
+def read_book(text: str, name: str) -> Rulebook:
+    """Parse and compile one rulebook. Raises RuleError with every diagnostic of a bad file."""
+    match = _FILE_NAME.fullmatch(name)
+    if not match:
+        raise RuleError(f"{name}: a rulebook is called <instrument>.<YYYY-MM-DD>.oca, its first night")
+    parsed = parse(text, name)
+    if parsed.errors:
+        raise RuleError("\n".join(str(error) for error in parsed.errors))
+    instrument = match["instrument"]
+    named = _INSTRUME.search("\n".join(text.splitlines()[:10]))
+    instrumes = tuple(named["names"].split()) if named else (instrument.upper(),)
+    start = (date.fromisoformat(match["start"]) - _MJD_ZERO).days
+    return make_book(parsed.rules, text, name, instrument, instrumes, start)
+
+
+def load_book(path: Path) -> Rulebook:
+    """The rulebook in this file (UTF-8)."""
+    return read_book(path.read_text(encoding="utf-8"), path.name)
+
+
+def load_library(folder: Path) -> Library:
+    """Every rulebook below `folder`. Raises RuleError when there is none."""
+    paths = sorted(folder.glob("*/*.oca"))
+    if not paths:
+        raise RuleError(f"{folder}: no rulebook <instrument>/<instrument>.<first night>.oca is there")
+    return library(load_book(path) for path in paths)

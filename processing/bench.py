@@ -1,0 +1,260 @@
+"""One task from inputs to verdict: looked up by content, else run in a private directory and judged."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Literal, TypeAlias, assert_never
+
+from processing import process
+from processing.esorex import Esorex, EsorexError, Pipeline, errors, meaning
+from processing.graph import InputFile, InputProduct, Task
+from processing.process import Limits, Outcome
+from processing.products import ProductFile, faults, listed_products, read_product, sha256
+from processing.store import DamagedEntryError, Store, content_key, write_manifest
+
+State: TypeAlias = Literal["done", "reused", "failed", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What became of one task.
+
+    `key` is its content key ("" when its inputs could not be had), `products` are checked and in the store,
+    `log` is the kept esorex log, `elapsed` the seconds that this run spent on it, `peak_mb` the recipe's
+    highest resident memory in MB (0 when none ran); `reason` says why the task failed, is blocked, or had
+    to be done again.
+    """
+
+    task: str
+    recipe: str
+    state: State
+    key: str = ""
+    products: tuple[ProductFile, ...] = ()
+    log: Path | None = None
+    elapsed: float = 0.0
+    peak_mb: float = 0.0
+    reason: str = ""
+
+
+class InputError(Exception):
+    """An input that is missing, or is not what the plan was made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where tasks are carried out: a store, an esorex, limits of each run, and a flag that ends them all."""
+
+    store: Store
+    esorex: Esorex
+    limits: Limits
+    stop: Event
+    _hashes: dict[str, str] = field(default_factory=dict)
+
+    def carry_out(
+        self, task: Task, upstream: Mapping[str, TaskResult], started: Callable[[], None]
+    ) -> TaskResult:
+        """Reuse or make the products of a task whose needs (`upstream`, by task id) are settled.
+
+        `started` is called just before a recipe is. Raises OSError only when the store cannot be used.
+        """
+        begun = time.monotonic()
+        try:
+            pipeline = self.esorex.pipeline(task.instrument)
+            inputs = [source for wanted in task.inputs for source in self._files(wanted, upstream)]
+        except (EsorexError, InputError) as error:
+            return TaskResult(
+                task.id, task.recipe, "failed", elapsed=time.monotonic() - begun, reason=str(error)
+            )
+        key = content_key(task.recipe, pipeline.id, task.parameters, inputs)
+        note = ""
+        try:
+            products = self.store.find(key)
+        except DamagedEntryError as error:
+            products, note = None, f"made again, as the stored entry was damaged: {error}"
+        if products is None:
+            started()
+            return self._make(task, pipeline, inputs, key, note)
+        missing = _missing(task, {product.category for product in products})
+        return TaskResult(
+            task.id,
+            task.recipe,
+            "failed" if missing else "reused",
+            key,
+            products,
+            self.store.path(key) / "esorex.log",
+            time.monotonic() - begun,
+            reason=missing,
+        )
+
+    def _files(self, wanted: InputFile | InputProduct, upstream: Mapping[str, TaskResult]) -> list[InputFile]:
+        match wanted:
+            case InputFile():
+                return [self._unchanged(wanted)]
+            case InputProduct(tag, task, category):
+                made = [product for product in upstream[task].products if product.category == category]
+                if not made:
+                    raise InputError(f"{task!r} made no {category}, which is needed as {tag}")
+                return [InputFile(tag, str(product.path), product.sha256) for product in made]
+            case _:
+                assert_never(wanted)
+
+    def _unchanged(self, wanted: InputFile) -> InputFile:
+        """The input itself, if its bytes are the plan's: no recipe sees a flipped bit, and keys would lie."""
+        try:
+            found = self._hashes.get(wanted.path) or sha256(Path(wanted.path))
+        except OSError as error:
+            raise InputError(
+                f"input {wanted.path} ({wanted.tag}) cannot be read: {error.strerror}"
+            ) from error
+        self._hashes[wanted.path] = found
+        if found != wanted.sha256:
+            raise InputError(
+                f"input {wanted.path} ({wanted.tag}) is not the file of the plan: its SHA-256 is {found}, "
+                f"not {wanted.sha256}; restore it, or ingest it again and make a new plan"
+            )
+        return wanted
+
+    def _make(
+        self, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile], key: str, note: str
+    ) -> TaskResult:
+        room = self.store.private_directory()
+        try:
+            begun = datetime.now(UTC)
+            outcome = self._run(room, task, pipeline, inputs)
+            listed = listed_products(room / "out" / "products.json") if outcome.code == 0 else ()
+            log = _log(room)
+            reason = _verdict(task, outcome, listed, log) or _faults(room / "out", listed)
+            entry = room / "entry"
+            entry.mkdir()
+            log.rename(entry / "esorex.log")
+            (room / "task.sof").rename(entry / "task.sof")
+            products = () if reason else _named(task, key, room / "out", listed, entry)
+            facts = {
+                "key": key,
+                "task": task.id,
+                "recipe": task.recipe,
+                "pipeline": pipeline.id,
+                "esorex": self.esorex.version,
+                "parameters": task.parameters,
+                "inputs": [{"tag": s.tag, "name": Path(s.path).name, "sha256": s.sha256} for s in inputs],
+                "code": outcome.code,
+                "reason": reason,
+                "begun": begun.isoformat(),
+                "elapsed": round(outcome.elapsed, 3),
+                "peak_mb": round(outcome.peak_mb, 1),
+                "host": platform.node(),
+            }
+            write_manifest(entry, facts, products)
+            if reason:
+                place = self.store.keep_failure(key, entry)
+            else:
+                products, place = self.store.keep(key, entry), self.store.path(key)
+        finally:
+            shutil.rmtree(room)
+        return TaskResult(
+            task.id,
+            task.recipe,
+            "failed" if reason else "done",
+            key,
+            products,
+            place / "esorex.log",
+            outcome.elapsed,
+            outcome.peak_mb,
+            reason or note,
+        )
+
+    def _run(self, room: Path, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile]) -> Outcome:
+        """Run the recipe in `room`: links in `in`, started in `run`, products to `out`.
+
+        All paths are relative, so that a blank in the store's own path cannot split a line of the SOF.
+        """
+        for name in ("run", "out", "home"):
+            (room / name).mkdir()
+        lines = [f"../{_link(room, number, source)} {source.tag}\n" for number, source in enumerate(inputs)]
+        (room / "task.sof").write_text("".join(lines))
+        command = self.esorex.command(
+            pipeline, task.recipe, task.parameters, Path("../task.sof"), Path("../out")
+        )
+        return process.run(
+            command,
+            cwd=room / "run",
+            env=self.esorex.environment(room / "home"),
+            output=room / "terminal.log",
+            limits=self.limits,
+            stop=self.stop,
+        )
+
+
+def _link(room: Path, number: int, source: InputFile) -> str:
+    """Link an input below `room`; returns the link's path from there.
+
+    The base name stays, as recipes write it into PRO.REC1.RAWn.NAME; only a blank, which esorex cannot read
+    in a SOF, becomes '_'. A directory for each input keeps equal names apart.
+    """
+    link = Path("in", f"{number:03d}", re.sub(r"\s", "_", Path(source.path).name))
+    (room / link).parent.mkdir(parents=True)
+    (room / link).symlink_to(Path(source.path).absolute())
+    return str(link)
+
+
+def _log(room: Path) -> Path:
+    """The log of the run; esorex moves it out of its working directory only when it ends by itself."""
+    candidates = (room / "out" / "esorex.log", room / "run" / ".logfile", room / "terminal.log")
+    return next(path for path in candidates if path.exists())
+
+
+def _verdict(task: Task, outcome: Outcome, listed: Sequence[tuple[str, str]], log: Path) -> str:
+    """Why a run failed by its exit code or its set of PRO.CATG; "" when it did not."""
+    if outcome.killed:
+        return f"{task.recipe} was {outcome.killed}"
+    if outcome.code:
+        said = "".join(f"; last error: {line}" for line in errors(log.read_text(errors="replace"), last=1))
+        return f"{task.recipe} ended with exit code {outcome.code}: {meaning(outcome.code)}{said}"
+    return _missing(task, {category for _, category in listed})
+
+
+def _missing(task: Task, made: Set[str]) -> str:
+    """What a task was to make and did not; more than expected may be there."""
+    missing = ", ".join(category for category in task.expects if category not in made)
+    return (
+        f"{task.recipe} made no {missing}; it made {', '.join(sorted(made)) or 'nothing'}" if missing else ""
+    )
+
+
+def _faults(out: Path, listed: Sequence[tuple[str, str]]) -> str:
+    found = [
+        f"product {name} ({category}) {fault}"
+        for name, category in listed
+        for fault in faults(out / name, category)
+    ]
+    return "; ".join(found)
+
+
+def _named(
+    task: Task, key: str, out: Path, listed: Sequence[tuple[str, str]], entry: Path
+) -> tuple[ProductFile, ...]:
+    """Move products into their entry under names of their own: recipes use the same few again and again.
+
+    The stem becomes the dp_id, so it follows from task, category and content alone; a number tells several
+    products of one category apart, in the order of the recipe's list.
+    """
+    total = Counter(category for _, category in listed)
+    seen: Counter[str] = Counter()
+    products = []
+    for name, category in listed:
+        seen[category] += 1
+        number = f"_{seen[category]:04d}" if total[category] > 1 else ""
+        stem = re.sub(r"[^\w.:+-]", "_", f"{task.name}_{category}_{key[:8]}{number}")
+        path = entry / f"{stem}.fits"
+        (out / name).rename(path)
+        products.append(read_product(path, category))
+    return tuple(products)

@@ -1,0 +1,108 @@
+"""Real PostgreSQL for the tests: one server per checkout, one migrated template, one database per test.
+
+`CALSEL_TEST_DATABASE_URL` takes a server of your own instead; its role must be allowed to create databases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from app import embedded
+
+ROOT = Path(__file__).parents[1]
+
+
+class MakeDatabase(Protocol):
+    """Creates a database that lives as long as the test; migrated unless `empty`; returns its URL."""
+
+    def __call__(self, *, empty: bool = False) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a maintenance database; processes of one run, and runs in a row, share the server."""
+    own = os.environ.get("CALSEL_TEST_DATABASE_URL")
+    if own:
+        yield make_url(own).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        return
+    home = Path(tempfile.gettempdir()) / f"calsel-test-{os.getuid()}-{_digest(str(ROOT).encode())}"
+    with embedded.lease(home, "maintenance", durable=False, linger=30) as lease:
+        assert home.stat().st_uid == os.getuid(), f"{home} belongs to somebody else"
+        yield lease.url
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """Name of a database with the newest schema; made by whichever process comes first, then only copied."""
+    from app.archive.database import upgrade
+
+    sources = [ROOT / "app/archive/database.py", *sorted((ROOT / "migrations").rglob("*.py"))]
+    name = f"calsel_template_{_digest(b''.join(path.read_bytes() for path in sources))}"
+    with _admin(postgres) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            # Renamed when complete: a run that dies half-way must not leave a half-migrated template.
+            _drop(connection, f"{name}_new")
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}_new")))
+            upgrade(_url(postgres, f"{name}_new"))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                    sql.Identifier(f"{name}_new"), sql.Identifier(name)
+                )
+            )
+    return name
+
+
+@pytest.fixture
+def make_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
+    """A function that creates databases for this test, 20 ms each; they are dropped at its end."""
+    made: list[str] = []
+
+    def make(*, empty: bool = False) -> str:
+        source = "template0" if empty else request.getfixturevalue("template")
+        name = f"test_{uuid.uuid4().hex}"
+        with _admin(postgres) as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source))
+            )
+        made.append(name)
+        return _url(postgres, name)
+
+    yield make
+    with _admin(postgres) as connection:
+        for name in made:
+            _drop(connection, name)
+
+
+@pytest.fixture
+def database_url(make_database: MakeDatabase) -> str:
+    """SQLAlchemy URL of a fresh, migrated database for this test alone."""
+    return make_database()
+
+
+def _admin(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    libpq = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(libpq, autocommit=True)
+
+
+def _url(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
+
+
+def _drop(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

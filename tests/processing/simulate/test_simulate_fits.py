@@ -1,0 +1,76 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.time import Time
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processing.simulate.fits import card, mjd, timestamp, when, write_image, write_table
+
+TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30).map(str.rstrip)
+VALUES = st.one_of(
+    st.booleans(),
+    st.integers(-(10**12), 10**12),
+    st.floats(allow_nan=False, allow_infinity=False),
+    TEXT,
+)
+TIMES = st.datetimes(datetime(1999, 1, 1), datetime(2040, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["EXPTIME", "MJD-OBS", "DET.DIT", "INS.GRAT1.WLEN"]), VALUES)
+def test_a_card_reads_back_with_its_value_and_its_type(key: str, value: bool | int | float | str) -> None:
+    read = fits.Card.fromstring(card(key, value))
+    assert read.keyword == (f"ESO {key.replace('.', ' ')}" if "." in key else key)
+    assert read.value == value
+    assert type(read.value) is type(value)
+
+
+def test_a_whole_number_of_type_float_keeps_its_decimal_point() -> None:
+    assert card("BSCALE", 1.0).startswith("BSCALE  =                  1.0 ")
+
+
+@pytest.mark.parametrize(("key", "value"), [("OBJECT", "x" * 80), ("TOOLONGKEY", 1)])
+def test_a_card_that_does_not_fit_is_refused(key: str, value: str | int) -> None:
+    with pytest.raises(ValueError, match=key):
+        card(key, value)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_an_image_reads_back_pixel_by_pixel(tmp_path: Path, kind: type) -> None:
+    pixels = np.array([[0, 1, 2], [32767, 32768, 65535]], dtype=kind)
+    write_image(tmp_path / "a.fits", pixels, {"OBJECT": "SKY", "DET.DIT": 2.0})
+    with fits.open(tmp_path / "a.fits") as hdus:
+        hdus.verify("exception")
+        assert np.array_equal(hdus[0].data, pixels)
+        assert hdus[0].header["ESO DET DIT"] == 2.0
+    assert (tmp_path / "a.fits").stat().st_size % 2880 == 0
+
+
+def test_an_image_of_another_type_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="float64"):
+        write_image(tmp_path / "a.fits", np.zeros((2, 2)), {})
+
+
+def test_a_table_reads_back_column_by_column(tmp_path: Path) -> None:
+    columns = {"WAVE": np.array([3200.5, 4000.25]), "IDENT": np.array([b"ThAr", b"Ne"], dtype="S10")}
+    write_table(tmp_path / "t.fits", columns, {"PRO.CATG": "LINE_REFER_TABLE"})
+    with fits.open(tmp_path / "t.fits") as hdus:
+        hdus.verify("exception")
+        assert hdus[0].header["ESO PRO CATG"] == "LINE_REFER_TABLE"
+        assert hdus[1].data["WAVE"].tolist() == [3200.5, 4000.25]
+        assert hdus[1].data["IDENT"].tolist() == ["ThAr", "Ne"]
+
+
+@settings(deadline=None)
+@given(TIMES)
+def test_modified_julian_dates_agree_with_astropy(time: datetime) -> None:
+    assert mjd(time) == pytest.approx(Time(time.replace(tzinfo=None), scale="utc").mjd, abs=1e-8)
+
+
+@given(TIMES)
+def test_a_timestamp_is_the_time_cut_to_milliseconds(time: datetime) -> None:
+    assert when(timestamp(time)) == time.replace(microsecond=time.microsecond // 1000 * 1000)
