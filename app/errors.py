@@ -33,11 +33,14 @@ class NoRulebookError(CalselError):
 
 
 class UnknownFrameError(CalselError):
-    """A dp_id that the index does not hold."""
+    """A dp_id, or several, that the index does not hold."""
 
-    def __init__(self, dp_id: str) -> None:
+    def __init__(self, dp_id: str, *others: str) -> None:
+        named = ", ".join(map(repr, (dp_id, *others[:9])))
+        what = f"dp_id {named} is" if not others else f"{len(others) + 1} dp_ids are"
+        which = f": {named}{' and more' if len(others) > 9 else ''}" if others else ""
         super().__init__(
-            f"dp_id {dp_id!r} is not in this archive; check the spelling (no '.fits' at the end), "
+            f"{what} not in this archive{which}; check the spelling (no '.fits' at the end), "
             "or ingest the file with 'calsel ingest'"
         )
         self.dp_id = dp_id

@@ -70,27 +70,34 @@ def ingest(
     """
     files = find_files(paths)
     outcome = Ingested()
-    done = 0
+    done = itertools.count(1)
+
+    def tell() -> None:
+        if report:
+            report("files", next(done), len(files))
+
     for batch in _batched(files):
         with index.connection() as connection:
-            books = index.rules(connection).books
             known = _unchanged(connection, batch)
-        frames: list[Frame] = []
-        for path in batch:
-            done += 1
-            if str(path.resolve()) in known:
-                outcome.stored += Stored(unchanged=1)
-            else:
-                try:
-                    frames += _read(path, certified)
-                except HeaderError as error:
-                    outcome.skipped.append(error)
-            if report:
-                report("files", done, len(files))
-        for part in _batched(frames):
-            with index.connection() as connection:
+        for part in _batched(_frames(batch, known, certified, outcome, tell)):
+            with index.writing() as (connection, books):
                 outcome.stored += store(connection, books, part)
     return outcome
+
+
+def _frames(
+    paths: Sequence[Path], known: set[str], certified: bool, outcome: Ingested, tell: Callable[[], None]
+) -> Iterator[Frame]:
+    """The frames of these files one by one, so that a table of a million rows is never held at once."""
+    for path in paths:
+        if str(path.resolve()) in known:
+            outcome.stored += Stored(unchanged=1)
+        else:
+            try:
+                yield from _read(path, certified)
+            except HeaderError as error:
+                outcome.skipped.append(error)
+        tell()
 
 
 def use_rules(index: Index, library: Library, folder: Path, report: Report | None = None) -> Activation:
@@ -114,11 +121,14 @@ def read_frame(path: Path, certified: bool = False) -> Frame:
     name names it. Of a `.hdr` text only the header is known.
     """
     header = read_header(path)
-    status = path.stat()
-    if path.name.lower().endswith((".hdr", ".txt")):
-        return Frame(_dp_id(path, header), header, mtime_ns=status.st_mtime_ns, certified=certified)
-    with path.open("rb") as stream:
-        digest = file_digest(stream, "sha256").hexdigest()
+    try:
+        status = path.stat()
+        if path.name.lower().endswith((".hdr", ".txt")):
+            return Frame(_dp_id(path, header), header, mtime_ns=status.st_mtime_ns, certified=certified)
+        with path.open("rb") as stream:
+            digest = file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise HeaderError(str(path), f"cannot be read: {error}") from error
     return Frame(
         dp_id=_dp_id(path, header),
         header=header,
@@ -154,7 +164,7 @@ def _stem(name: str) -> str:
 
 def _unchanged(connection: Connection, paths: Sequence[Path]) -> set[str]:
     """The paths whose size and time of change the index knows."""
-    status = {str(path.resolve()): path.stat() for path in paths}
+    status = {str(path.resolve()): path.stat() for path in paths if path.exists()}
     rows = connection.execute("SELECT path, size, mtime_ns FROM frame WHERE path = ANY(%s)", [list(status)])
     return {
         path

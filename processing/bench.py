@@ -89,7 +89,7 @@ class Bench:
             task.recipe,
             "failed" if missing else "reused",
             key,
-            products,
+            () if missing else products,
             self.store.path(key) / "esorex.log",
             time.monotonic() - begun,
             reason=missing,
@@ -127,8 +127,8 @@ class Bench:
         self, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile], key: str, note: str
     ) -> TaskResult:
         room = self.store.private_directory()
+        begun = datetime.now(UTC)
         try:
-            begun = datetime.now(UTC)
             outcome = self._run(room, task, pipeline, inputs)
             listed = listed_products(room / "out" / "products.json") if outcome.code == 0 else ()
             log = _log(room)
@@ -137,21 +137,16 @@ class Bench:
             entry.mkdir()
             log.rename(entry / "esorex.log")
             (room / "task.sof").rename(entry / "task.sof")
+            if reason and (room / "terminal.log").exists():  # last words of a crash are in no other log
+                (room / "terminal.log").rename(entry / "terminal.log")
             products = () if reason else _named(task, key, room / "out", listed, entry)
             facts = {
                 "key": key,
-                "task": task.id,
-                "recipe": task.recipe,
-                "pipeline": pipeline.id,
-                "esorex": self.esorex.version,
-                "parameters": task.parameters,
-                "inputs": [{"tag": s.tag, "name": Path(s.path).name, "sha256": s.sha256} for s in inputs],
-                "code": outcome.code,
                 "reason": reason,
                 "begun": begun.isoformat(),
-                "elapsed": round(outcome.elapsed, 3),
-                "peak_mb": round(outcome.peak_mb, 1),
                 "host": platform.node(),
+                "esorex": self.esorex.version,
+                **_facts(task, pipeline, inputs, outcome),
             }
             write_manifest(entry, facts, products)
             if reason:
@@ -192,6 +187,22 @@ class Bench:
             limits=self.limits,
             stop=self.stop,
         )
+
+
+def _facts(
+    task: Task, pipeline: Pipeline, inputs: Sequence[InputFile], outcome: Outcome
+) -> dict[str, object]:
+    """What task.json says of the recipe, of its inputs and of its end; time in seconds, memory in MB."""
+    return {
+        "task": task.id,
+        "recipe": task.recipe,
+        "pipeline": pipeline.id,
+        "parameters": task.parameters,
+        "inputs": [{"tag": s.tag, "name": Path(s.path).name, "sha256": s.sha256} for s in inputs],
+        "code": outcome.code,
+        "elapsed": round(outcome.elapsed, 3),
+        "peak_mb": round(outcome.peak_mb, 1),
+    }
 
 
 def _link(room: Path, number: int, source: InputFile) -> str:

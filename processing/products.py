@@ -51,7 +51,8 @@ def faults(path: Path, category: str) -> tuple[str, ...]:
     """Everything wrong with a product file; empty when it may enter an archive.
 
     A product must be FITS of the length its headers ask for, say the PRO.CATG it was reported with, carry
-    right DATASUM and CHECKSUM in each HDU (FITS standard 4.0, 4.4.2.7), and hold at least one data value.
+    right DATASUM and CHECKSUM in each HDU (FITS standard 4.0, 4.4.2.7), and hold a table or a pixel that is
+    not NaN. An empty table is an answer: uves_obs_scired makes one of the cosmic rays when there are none.
     """
     try:
         # Scaling or decompressing would change the bytes that the sums were taken over.
@@ -61,8 +62,8 @@ def faults(path: Path, category: str) -> tuple[str, ...]:
             found = _category_faults(hdus[0].header, category)
             for number, hdu in enumerate(hdus):
                 found += _sum_faults(number, hdu)
-            if not found and not any(_holds_values(hdu.data) for hdu in hdus):
-                found.append("holds no data value: every HDU is empty or NaN throughout")
+            if not found and not any(_says_something(hdu) for hdu in hdus):
+                found.append("holds no data: no table, and no pixel that is not NaN")
     except OSError as error:
         found = [f"is not readable as FITS ({error})"]
     return tuple(found)
@@ -85,7 +86,8 @@ def _sum_faults(number: int, hdu: Any) -> list[str]:
     return [f"HDU {number}: {keyword} {answer}" for keyword, answer in answers.items() if answer]
 
 
-def _holds_values(data: Any) -> bool:
-    if data is None or data.size == 0:
-        return False
-    return data.dtype.kind != "f" or not bool(np.isnan(data).all())
+def _says_something(hdu: Any) -> bool:
+    if not hdu.is_image:
+        return True
+    pixels = hdu.data
+    return pixels is not None and (pixels.dtype.kind != "f" or not bool(np.isnan(pixels).all()))

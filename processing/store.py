@@ -95,7 +95,7 @@ class Store:
             listed = json.loads((entry / MANIFEST).read_bytes())["products"]
             return tuple(_verified(entry, item) for item in listed)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamagedEntryError(f"{entry}: {error!r}") from error
+            raise DamagedEntryError(f"{entry} cannot be read: {error!r}") from error
 
     def keep(self, key: str, made: Path) -> tuple[ProductFile, ...]:
         """Move a complete entry into its place, and return its products there.
@@ -142,7 +142,7 @@ def _product(entry: Path, item: Mapping[str, Any]) -> ProductFile:
 def _verified(entry: Path, item: Mapping[str, Any]) -> ProductFile:
     wanted = _product(entry, item)
     if read_product(wanted.path, wanted.category) != wanted:
-        raise ValueError(f"{wanted.path.name} has changed since it was made")
+        raise DamagedEntryError(f"{wanted.path} has changed since it was made")
     return wanted
 
 

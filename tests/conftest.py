@@ -10,6 +10,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -67,6 +68,19 @@ def template(postgres: str) -> str:
 @pytest.fixture
 def make_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     """A function that creates databases for this test, 20 ms each; they are dropped at its end."""
+    with _maker(postgres, request) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_shared_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
+    """The same for databases that the tests of one module share and only read."""
+    with _maker(postgres, request) as make:
+        yield make
+
+
+@contextmanager
+def _maker(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     made: list[str] = []
 
     def make(*, empty: bool = False) -> str:

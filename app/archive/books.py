@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection
 from app.archive.indexing import forget_book, index
-from app.archive.storing import LOCK, bump, hot_keywords
+from app.archive.storing import bump, hot_keywords, lock
 from app.classify import Frame
 from app.header import Header
 from app.rulebook import Library, Rulebook, library, read_book
@@ -56,7 +56,7 @@ def activate(connection: Connection, wanted: Library, report: Report | None = No
     Until it commits, answers come from the old books. `report(label, done, total)` shows progress.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        lock(connection)
         change = pending(connection, wanted)
         if not change:
             return change

@@ -55,18 +55,25 @@ def _fast_json(connection: psycopg.Connection[Any], _record: object) -> None:
 
 
 @contextmanager
-def session(engine: Engine) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the pool, below SQLAlchemy: for COPY and the hot path; commits on success."""
+def session(engine: Engine, *, snapshot: bool = False) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the pool, below SQLAlchemy: for COPY and the hot path; commits on success.
+
+    With `snapshot` every query sees the database as it was at the first one.
+    """
     pooled = engine.raw_connection()
     connection = pooled.driver_connection
     assert isinstance(connection, psycopg.Connection)
     try:
+        if snapshot:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield connection
         connection.commit()
     except BaseException:
         pooled.rollback()
         raise
     finally:
+        if snapshot and not connection.closed:
+            connection.isolation_level = None
         pooled.close()
 
 

@@ -31,7 +31,7 @@ _AFTER = f"k.middle >= q.middle AND k.middle <= q.high + {_SLACK}"
 _BEFORE = "k.middle < q.middle AND k.middle >= q.low"
 _CANDIDATES = f"""
 SELECT q.n, m.pool, m.group_id, m.frame_id, m.promise, m.middle, m.certified, m.state,
-       f.dp_id, f.keywords, c.derived, c.tag, c.raw_type, g.content, g.action
+       f.dp_id, f.keywords, c.derived, c.tag, c.raw_type, g.content, g.action, g.rule
 FROM unnest(%s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::bigint[], %s::bool[], %s::text[])
      WITH ORDINALITY AS q(key, middle, low, high, wanted, usable, pools, n)
 CROSS JOIN LATERAL (
@@ -139,7 +139,7 @@ class BookView:
 
     def _candidate(self, row: Sequence[Any]) -> Candidate:
         pool, group_id, frame_id, promise, middle, certified, state = row[:7]
-        dp_id, header, derived, tag, raw_type, content, action = row[7:]
+        dp_id, header, derived, tag, raw_type, content, action, rule = row[7:]
         keywords = merged(header, derived)
         if group_id is not None:
             keywords = virtual_keywords(self.book.actions[action].promises[promise], keywords)
@@ -155,6 +155,7 @@ class BookView:
             raw_type=raw_type,
             tag=tag,
             content=content or f"file {dp_id}",
+            rule=rule or 0,
         )
 
 

@@ -12,6 +12,8 @@ from app.archive.books import active_books, library_of
 from app.archive.database import session
 from app.archive.finding import BookView, Connection, find_frame
 from app.archive.quality import breakpoints
+from app.archive.status import Status, status
+from app.archive.storing import lock
 from app.associate import Breakpoint, associate, unsupported
 from app.errors import NoRulebookError, UnknownFrameError
 from app.rulebook import Library, Rulebook, night_of
@@ -41,6 +43,13 @@ class Index:
         with session(self.engine) as connection:
             yield connection
 
+    @contextmanager
+    def writing(self) -> Iterator[tuple[Connection, dict[int, Rulebook]]]:
+        """A connection that alone may write, and the active rulebooks, which stay so until it commits."""
+        with self.connection() as connection:
+            lock(connection)
+            yield connection, self.rules(connection).books
+
     def rules(self, connection: Connection) -> Rules:
         """The rules in force now."""
         row = connection.execute(
@@ -59,13 +68,26 @@ class Index:
         self._rules = (ids, rules)
         return rules
 
+    def unknown(self, dp_ids: Sequence[str]) -> list[str]:
+        """Those of these dp_ids that the index does not hold, in their order."""
+        with self.connection() as connection:
+            rows = connection.execute("SELECT dp_id FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
+            known = {dp_id for (dp_id,) in rows}
+        return [dp_id for dp_id in dp_ids if dp_id not in known]
+
+    def status(self) -> Status:
+        """What the index holds and what it runs on."""
+        with self.connection() as connection:
+            return status(connection)
+
     def associate(self, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
         """The calibrations of a science frame. Raises UnknownFrameError.
 
         A frame of an instrument or night that no rulebook covers gets CalSelector's answer for
-        unsupported types, with the reason as a second message.
+        unsupported types, with the reason as a second message. The whole tree is of one revision, whatever
+        is being ingested.
         """
-        with self.connection() as connection:
+        with session(self.engine, snapshot=True) as connection:
             rules = self.rules(connection)
             row = connection.execute("SELECT instrume, mjd FROM frame WHERE dp_id = %s", [dp_id]).fetchone()
             if row is None:

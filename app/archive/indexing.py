@@ -135,7 +135,6 @@ def _write_groups(
     rows, members, matches = [], [], []
     for group_id, ((book_id, rule, part), group, frame_ids) in zip(ids, groups, strict=True):
         middle = middle_of(group.primary.keywords)
-        mjd = time_of(group.primary.keywords)
         state = STATES.index(group.state)
         rows.append(
             (group_id, book_id, rule, part, group.rule.action, group.raw_type, middle, state, group.content)
@@ -145,8 +144,8 @@ def _write_groups(
         for promise in book.actions[group.rule.action].promises:
             keywords = virtual_keywords(promise, group.primary.keywords)
             matches += [
-                (key, middle, mjd, group.certified, state, POOLS.index("virtual"), book_id,
-                 frame_ids[group.primary.dp_id], group_id, promise.index)
+                (key, middle_of(keywords), time_of(keywords), group.certified, state, POOLS.index("virtual"),
+                 book_id, frame_ids[group.primary.dp_id], group_id, promise.index)
                 for key in book.keys_of("calib", keywords)
             ]  # fmt: skip
     copy(connection, "frame_group", "id book_id rule part action raw_type middle state content", rows)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from app.archive.finding import Connection
 from app.archive.indexing import regroup
-from app.archive.storing import LOCK, bump
+from app.archive.storing import bump, lock
 from app.archive.tables import STATES
 from app.associate import Breakpoint
 from app.errors import RequestError, UnknownFrameError
@@ -38,7 +38,7 @@ def judge(
     frames are in are made anew.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        lock(connection)
         rows = connection.execute("SELECT dp_id, id FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
         ids: dict[str, int] = dict(rows.fetchall())
         for dp_id in dp_ids:

@@ -41,7 +41,7 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
     """
     frames = list({frame.dp_id: frame for frame in frames}.values())
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        lock(connection)
         known = _known(connection, frames)
         fresh = [frame for frame in frames if frame.dp_id not in known]
         changed = [frame for frame in frames if frame.dp_id in known and known[frame.dp_id].differs(frame)]
@@ -145,6 +145,11 @@ def hot_keywords(header: Header, books: Mapping[int, Rulebook]) -> dict[str, May
     instrume = header.get("INSTRUME")
     hot = frozenset().union(*(book.hot for book in books.values() if instrume in book.instrumes))
     return {key: value for key, value in header.items() if key in hot} if hot else dict(header)
+
+
+def lock(connection: Connection) -> None:
+    """Wait until nobody else writes to the index, and keep others out until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
 def bump(connection: Connection) -> None:

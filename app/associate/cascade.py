@@ -16,7 +16,8 @@ from app.tree import Choice, File, Mode, Node, Product, Slot, Tree, Why
 
 UNSUPPORTED = "No association could be established: this file type is not supported"
 
-# Candidates asked for at first, on each side in time and of each certification; all when too few.
+# Candidates asked for at first, at least, on each side in time and of each certification; all when
+# too few.
 _NEAREST = 6
 
 
@@ -111,19 +112,20 @@ class _Cascade:
         self.archive = archive
         self.pools: tuple[Pool, ...] = ("static", "virtual") if mode == "Raw2Raw" else ("static", "master")
         self.explain = explain
-        self.known: dict[int, Node] = {}
+        self.known: dict[str, Node] = {}
         self.leaves: dict[tuple[int, str], Node] = {}
-        self.refused_for_cycle: set[int] = set()
+        self.cycles = 0
 
-    def node(self, dataset: Dataset, path: frozenset[int]) -> Node:
-        """The group with everything below it; `path` holds the groups above."""
-        if dataset.ref in self.known:
-            return self.known[dataset.ref]
+    def node(self, dataset: Dataset, path: frozenset[str]) -> Node:
+        """The group with everything below it; `path` holds the contents of the groups above."""
+        if dataset.content in self.known:
+            return self.known[dataset.content]
+        cycles = self.cycles
         action = self.archive.book.actions[dataset.action]
         asker = Asker(
             dataset.keywords,
             dataset.middle,
-            path | {dataset.ref},
+            path | {dataset.content},
             frozenset(file.dp_id for file in dataset.files),
         )
         answered = self._ask(_active(action), asker)
@@ -147,40 +149,39 @@ class _Cascade:
             products=tuple(self._product(action, n, dataset) for n in range(len(action.promises))),
             rule=self.archive.book.org_rules[dataset.rule].ref,
         )
-        # A node below a refused cycle holds only for this way down, so it is not kept for others.
-        self.refused_for_cycle.discard(dataset.ref)
-        if not self.refused_for_cycle & path:
-            self.known[dataset.ref] = node
+        # What was found with a cycle refused below holds only for this way down: it is not kept for others.
+        if self.cycles == cycles:
+            self.known[dataset.content] = node
         return node
 
     def _ask(self, wanted: list[Wanted], asker: Asker) -> list[_Answered]:
-        questions = {n: self._question(each, asker, _NEAREST) for n, each in enumerate(wanted)}
+        questions = {n: self._question(each, asker) for n, each in enumerate(wanted)}
         asked = {n: question for n, question in questions.items() if question}
         offers = dict(zip(asked, self.archive.candidates(list(asked.values())), strict=True))
         ranked: dict[int, list[Ranked]] = {n: [] for n in questions}
         again: dict[int, Question] = {}
         for n, question in asked.items():
             ranked[n] = self._accept(wanted[n], asker, offers[n])
-            if not _enough(ranked[n], offers[n], wanted[n], asker):
+            if not _enough(ranked[n], offers[n], wanted[n], asker, question.limit or 0):
                 again[n] = replace(question, limit=None)
         for n, more in zip(again, self.archive.candidates(list(again.values())), strict=True):
             ranked[n] = self._accept(wanted[n], asker, more)
         whys = self._whys(wanted, asker, ranked)
         return [_Answered(each, ranked[n][: each.maximum], whys[n]) for n, each in enumerate(wanted)]
 
-    def _question(self, wanted: Wanted, asker: Asker, limit: int | None) -> Question | None:
+    def _question(self, wanted: Wanted, asker: Asker) -> Question | None:
         values = [asker.keywords.get(given, UNDEFINED) for _, given in wanted.condition.joins]
         key = wanted.tight.key_for(self.archive.book.checksum, values)
         if key is None:
             return None
         low, high = wanted.condition.window(asker.keywords)
         pools: tuple[Pool, ...] = ("raw",) if wanted.auxiliary else self.pools
-        return Question(key, pools, asker.middle, low, high, limit)
+        return Question(key, pools, asker.middle, low, high, max(_NEAREST, wanted.maximum + 1))
 
     def _accept(self, wanted: Wanted, asker: Asker, offers: Sequence[Candidate]) -> list[Ranked]:
         for candidate in offers:
-            if candidate.pool == "virtual" and candidate.ref in asker.path:
-                self.refused_for_cycle.add(candidate.ref)
+            if candidate.pool == "virtual" and candidate.content in asker.path:
+                self.cycles += 1
         return accept(wanted, asker, offers, self.archive.breakpoints)
 
     def _whys(self, wanted: list[Wanted], asker: Asker, ranked: dict[int, list[Ranked]]) -> list[Why]:
@@ -207,7 +208,9 @@ class _Cascade:
         return [
             replace(
                 counted[n],
-                needed=needed(each, asker, self._makers(each)),
+                needed=(
+                    needed(each, asker, self._makers(each)) if len(ranked[n]) < max(1, each.minimum) else ""
+                ),
                 runner_up=rival(ranked[n][each.maximum]) if len(ranked[n]) > each.maximum else None,
             )
             for n, each in enumerate(wanted)
@@ -218,7 +221,7 @@ class _Cascade:
             return []
         return list(self.archive.book.makers.get(wanted.category, ()))
 
-    def _load(self, answered: list[_Answered], path: frozenset[int]) -> tuple[Slot, ...]:
+    def _load(self, answered: list[_Answered], path: frozenset[str]) -> tuple[Slot, ...]:
         candidates = [ranked.candidate for each in answered for ranked in each.chosen]
         groups = self.archive.datasets({c.ref for c in candidates if c.pool == "virtual"})
         files = self.archive.files({c.ref for c in candidates if c.pool != "virtual"})
@@ -264,22 +267,23 @@ class _Cascade:
         return Product(category, str(keywords["DO.CATG"]), product_name(dataset.files[0].dp_id, keywords))
 
 
-def _enough(ranked: list[Ranked], offers: Sequence[Candidate], wanted: Wanted, asker: Asker) -> bool:
-    """Nothing beyond the nearest can matter for the chosen ones or the runner-up.
+def _enough(
+    ranked: list[Ranked], offers: Sequence[Candidate], wanted: Wanted, asker: Asker, limit: int
+) -> bool:
+    """Nothing beyond the nearest `limit` can matter for the chosen ones or the runner-up.
 
     A side that gave fewer than asked for is exhausted. On the others everything unseen is farther than
     the farthest seen, so it cannot outrank an acceptable one that is nearer, certified and in the plan.
     """
+    if asker.middle is None:
+        return True  # nothing is nearer than anything else: all were offered
     sides: dict[tuple[bool, bool], list[float]] = {}
-    timed = asker.middle is not None
     for candidate in offers:
-        if candidate.middle is None or asker.middle is None:
+        if candidate.middle is None:
             continue
         side = (candidate.certified, candidate.middle < asker.middle)
         sides.setdefault(side, []).append(abs(candidate.middle - asker.middle))
-    full = {side: max(far) for side, far in sides.items() if len(far) >= _NEAREST}
-    if not timed:
-        return False
+    full = {side: max(far) for side, far in sides.items() if len(far) >= limit}
     if not full:
         return True
     if len(ranked) <= wanted.maximum:
@@ -291,6 +295,7 @@ def _enough(ranked: list[Ranked], offers: Sequence[Candidate], wanted: Wanted, a
         edge = None if here is None else (here - far if before else here + far)
         # a day of slack: the plan limits MJD-OBS, the distance is of mid exposures
         could_be_inside = edge is None or (edge + 1 >= low if before else edge - 1 <= high)
-        if (not could_be_inside, not certified, far) < (outside, uncertified, distance):
+        # "<=": one as far as the runner-up may have the smaller name
+        if (not could_be_inside, not certified, far) <= (outside, uncertified, distance):
             return False
     return True

@@ -30,12 +30,12 @@ COUNTED = 1000
 class Asker:
     """The group that needs a calibration: its primary's keywords, its time, its files, the way down to it.
 
-    `path` holds the groups above it and itself, `own` the dp_ids of its files.
+    `path` holds the contents of the groups above it and its own, `own` the dp_ids of its files.
     """
 
     keywords: Mapping[str, Maybe]
     middle: float | None
-    path: frozenset[int]
+    path: frozenset[str]
     own: frozenset[str]
 
 
@@ -58,7 +58,7 @@ def accept(
         if refusal(wanted, asker, candidate, breakpoints) is None:
             ranked = rank(wanted, asker, candidate)
             place = (candidate.content, candidate.promise)
-            if place not in best or ranked.order < best[place].order:
+            if place not in best or _before(ranked, best[place]):
                 best[place] = ranked
     return sorted(best.values(), key=lambda ranked: ranked.order)
 
@@ -74,9 +74,9 @@ def refusal(
             return Refusal(clause.text, 1, clause.line)
     if candidate.state == "small":
         return Refusal(SMALL, 1)
-    if candidate.pool == "raw" and candidate.name in asker.own:
+    if candidate.pool != "virtual" and candidate.name in asker.own:
         return Refusal(SELF, 1)
-    if candidate.pool == "virtual" and candidate.ref in asker.path:
+    if candidate.pool == "virtual" and candidate.content in asker.path:
         return Refusal(CYCLE, 1)
     if candidate.pool == "master" and not candidate.certified:
         return Refusal(UNCERTIFIED, 1)
@@ -134,7 +134,9 @@ def count(
     chosen: Sequence[Ranked],
 ) -> Why:
     """How many of the nearest candidates of the category each clause refused first; the chosen count too."""
-    nearest = sorted(candidates, key=lambda c: rank(wanted, asker, c).order[2:])
+    nearest = sorted(
+        candidates, key=lambda c: (rank(wanted, asker, c).order[2:], c.state != "ok", c.promise or 0, c.rule)
+    )
     seen: dict[tuple[str, int | None], Candidate] = {}
     for candidate in (*(ranked.candidate for ranked in chosen), *nearest):
         seen.setdefault((candidate.content, candidate.promise), candidate)
@@ -174,6 +176,11 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
         parts.append(f"MJD-OBS {_moment(low, 'from')}{_moment(high, 'to')}".rstrip())
     text = ", ".join(parts)
     return f"{text}; made by {' or '.join(makers)}" if makers else text
+
+
+def _before(one: Ranked, other: Ranked) -> bool:
+    """Of one group that two rules form, the first rule's stands."""
+    return (one.order, one.candidate.rule) < (other.order, other.candidate.rule)
 
 
 def _moment(mjd: float, word: str) -> str:

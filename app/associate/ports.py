@@ -51,6 +51,8 @@ class Candidate:
 
     `ref` is the index's own number of the group (virtual) or frame (others); `name` the dp_id of the
     file or of the group's primary; `keywords` what conditions see; `promise` the product block's index.
+    `content` is equal for two groups of one action and the same frames; `rule`, the organisation rule's
+    index, says which of them stands for both.
     """
 
     pool: Pool
@@ -64,6 +66,7 @@ class Candidate:
     raw_type: str
     tag: str
     content: str
+    rule: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from app.archive.database import connect, upgrade
 from app.archive.index import Index
 from app.archive.quality import Verdict, add_breakpoints, breakpoints, judge
 from app.archive.storing import Stored
-from app.cli.show import progress
 from app.errors import RequestError
 from app.ingest import Ingested, ingest, stale_rules, use_rules
 from app.opening import database, open_index
 from app.rulebook import load_library
+from app.terminal import make_console, progress
 
 PATH = click.Path(exists=True, path_type=Path)
 
@@ -36,7 +36,7 @@ def ingest_command(paths: tuple[Path, ...], certified: bool, watch: bool, every:
     told by name and skipped, the rest goes in; then the exit code is 1. Doing it twice changes nothing.
     """
     settings = config.read()
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     if not paths:
         settings.archive.mkdir(parents=True, exist_ok=True)
         paths = (settings.archive,)
@@ -97,8 +97,8 @@ def _rules(index: Index, settings: config.Settings, console: Console) -> None:
 def certify_command(dp_ids: tuple[str, ...], verdict: Verdict | None, reason: str, who: str) -> None:
     """Say that frames passed quality control; masters are chosen only once certified."""
     verdict = verdict or "certified"
-    with open_index(config.read()) as index, index.connection() as connection:
-        count = judge(connection, index.rules(connection).books, dp_ids, verdict, who, reason)
+    with open_index(config.read()) as index, index.writing() as (connection, books):
+        count = judge(connection, books, dp_ids, verdict, who, reason)
     click.echo(f"{count} {verdict}")
 
 

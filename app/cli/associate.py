@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 
 from app import config, formats
-from app.cli.show import print_tree
 from app.formats import sof
 from app.opening import open_index
+from app.terminal import make_console, print_tree
 from app.tree import Mode, Tree
 
 MODES = click.Choice(["Raw2Raw", "Raw2Master"], case_sensitive=False)
@@ -42,7 +42,7 @@ def associate_command(dp_id: str, mode: Mode, name: str, explain: bool, output: 
     with open_index(config.read()) as index:
         tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json")
     if name == "tree":
-        console = Console(file=output.open("w") if output else None)
+        console = Console(file=output.open("w"), width=120) if output else make_console()
         print_tree(tree, console, explain=explain)
     elif name == "sof" and output:
         output.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,10 @@ from app import config
 from app.cli.associate import MODES
 from app.opening import open_index
 from app.plan import make_plan
+from app.terminal import make_console, print_event, print_plan
 from app.tree import Mode, Tree
 from app.worker import Reduction, reduce
 from processing.graph import Plan
-from processing.runner import Event
 
 
 @click.command("run")
@@ -34,7 +34,7 @@ def run_command(dp_id: str, mode: Mode, jobs: int | None, products: Path | None,
     are chosen in Raw2Master once 'calsel certify' has accepted them. Exit code 1 when a task failed.
     """
     settings = config.read()
-    console = Console()
+    console = make_console()
     with open_index(settings) as index:
         if dry_run:
             print_plan(make_plan(index.associate(dp_id, mode)), console)
@@ -57,30 +57,6 @@ def _planned(tree: Tree, plan: Plan, console: Console) -> None:
     for message in tree.root.messages:
         console.print(message, style="yellow", markup=False)
     print_plan(plan, console)
-
-
-def print_plan(plan: Plan, console: Console) -> None:
-    """The tasks in their order."""
-    console.print(f"{len(plan.tasks)} tasks:", highlight=False)
-    for task in plan.tasks:
-        options = " ".join(task.parameters)
-        console.print(f"  {task.recipe} {options} ({task.id})", highlight=False, markup=False)
-
-
-def print_event(event: Event, console: Console) -> None:
-    """A line for every task that ends, and for every one that starts on a terminal."""
-    result = event.result
-    if result is None:
-        if console.is_terminal:
-            console.print(f"  … {event.task.recipe} {event.task.id}", style="dim", markup=False)
-        return
-    style = {"done": "green", "reused": "cyan"}.get(result.state, "red")
-    line = f"  {result.state:8}{event.task.recipe} {event.task.id}"
-    if result.state == "done":
-        line += f"  {result.elapsed:.1f} s"
-    console.print(line, style=style, markup=False, highlight=False)
-    if result.reason:
-        console.print(f"      {result.reason}", style=style, markup=False, highlight=False)
 
 
 def print_result(result: Reduction, console: Console) -> None:

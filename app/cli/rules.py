@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from app import config
-from app.cli.show import progress
 from app.ingest import use_rules
 from app.oca.parser import parse_file
 from app.opening import open_index
 from app.rulebook import load_library, night_date
 from app.rulebook.check import check
+from app.terminal import make_console, progress
 from processing.esorex import Esorex, EsorexError
 
 
@@ -65,7 +64,7 @@ def activate_command() -> None:
     """
     settings = config.read()
     library = load_library(settings.rules)
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     with open_index(settings) as index, progress(console) as report:
         change = use_rules(index, library, settings.rules, report)
     for word, names in (("added", change.added), ("replaced", change.replaced), ("removed", change.removed)):

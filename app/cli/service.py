@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import httpx
 import uvicorn
 
 from app import config
+from app.demo import demo
 
 
 @click.command("serve")
@@ -33,4 +36,25 @@ def health_command(url: str | None) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (serve_command, health_command)
+@click.command("demo")
+@click.option(
+    "--folder",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Leave all files there.",
+)
+@click.option("--seed", default=1, show_default=True, help="Another seed, other noise.")
+def demo_command(folder: Path, seed: int) -> None:
+    """Walk the whole way on a simulated archive: index, trees, recipes, masters, pictures.
+
+    Takes some minutes and about a gigabyte; needs esorex and the UVES and NACO pipelines. Exit code 1
+    when anything measured or claimed did not hold.
+    """
+    settings = config.read()
+    broken = demo(folder.resolve(), settings.rules, settings.home / "demo", jobs=settings.jobs, seed=seed)
+    if broken:
+        raise SystemExit(1)
+
+
+COMMANDS = (serve_command, health_command, demo_command)

@@ -243,9 +243,10 @@ def _start(
     deadline = time.monotonic() + _PATIENCE
     while not _answers(sockets):
         if keeper.postmaster(data, account) is None:
-            # Stale, whatever its number means now. Backends that outlived their postmaster still keep a
+            # Stale, whatever their number means now. Backends that outlived their postmaster still keep a
             # new one away: it finds them attached to the shared memory named by the data folder's inode.
             (data / "postmaster.pid").unlink(missing_ok=True)
+            (sockets / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
         start = ("start", "-D", "data", "-w", "-t", str(_RECOVERY), "-l", "server.log", "-o", options)
         told = account.run(cluster, folder / "pg_ctl", *start)
         if told.returncode != 0 and time.monotonic() > deadline:

@@ -6,6 +6,7 @@ The script can be run again: whole files are skipped, torn ones continued. It ne
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from shlex import quote
 from typing import Final
 
@@ -21,15 +22,29 @@ def write(tree: Tree, base_url: str = ESO_FILES) -> bytes:
     The download list is the tree's files in walking order, each once. Sizes in bytes and SHA-256
     are checked where the tree knows them.
     """
-    wanted = files(tree.root)
+    return write_many((tree,), base_url)
+
+
+def write_many(trees: Iterable[Tree], base_url: str = ESO_FILES) -> bytes:
+    """One script for one or more cascades: a file that several of them need is downloaded once."""
+    found: dict[str, File] = {}
+    cascades: list[str] = []
+    rules: dict[str, None] = {}
+    for tree in trees:
+        cascades.append(f"{tree.dp_id}: {tree.mode} cascade")
+        rules[f"rules: {tree.rulebook} {tree.checksum}, archive revision {tree.revision}"] = None
+        for file in files(tree.root):
+            found.setdefault(file.dp_id, file)
+    wanted = tuple(found.values())
     known = sum(file.size or 0 for file in wanted)
     unknown = sum(file.size is None for file in wanted)
     size = f"{known} bytes" + (f" and {unknown} of unknown size" if unknown else "")
-    title = f"{tree.dp_id}: {tree.mode} cascade, {len(wanted)} files, {size}"
+    several = len(cascades) > 1
+    title = f"{f'{len(cascades)} cascades' if several else cascades[0]}, {len(wanted)} files, {size}"
     lines = [
         "#!/usr/bin/env bash",
         f"# {one_line(title)}",
-        f"# rules: {one_line(tree.rulebook)} {one_line(tree.checksum)}, archive revision {tree.revision}",
+        *(f"# {one_line(line)}" for line in (*(cascades if several else ()), *rules)),
         f"title={quote(one_line(title))}",
         f"default_url={quote(base_url)}",
         f"count={len(wanted)}",

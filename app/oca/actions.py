@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from app.oca.blocks import LIMITS, SEMICOLON, BlockReader
-from app.oca.cursor import Unexpected
+from app.oca.blocks import (
+    LIMITS,
+    drop_settings,
+    read_assigns,
+    read_name,
+    read_pool,
+    read_setting,
+    read_whole_number,
+    take_settings,
+    warn_of_hidden_soft,
+)
+from app.oca.cursor import SEMICOLON, Cursor, Unexpected
+from app.oca.expressions import read_condition
 from app.oca.syntax import Action, Association, ProductBlock, Recipe
-from app.oca.tokens import END, NAME, TEXT, Source
+from app.oca.tokens import END, NAME, TEXT
 
 Member: TypeAlias = Association | Recipe | ProductBlock | int  # the int is a priority
 
@@ -17,160 +28,159 @@ NO_INPUT: Final = frozenset({"inputFile"})
 NO_GROUP: Final = frozenset({"LF", "SIG"})
 
 
-class ActionReader(BlockReader):
-    """Reads actions."""
+def read_action(here: Cursor) -> Action | None:
+    """`action = "action" NAME "{" { member } "}"`."""
+    start = here.at
+    pos = here.pos(start)
+    drop_settings(here)
+    here.at += 1
+    try:
+        name = read_name(here, "the name of the action")
+        here.expect("{", f"after 'action {name}'")
+    except Unexpected as slip:
+        here.error(slip.at, slip.message)
+        here.skip(frozenset({"{", ";"}))
+        here.at += here.kinds[here.at] in ("{", ";")
+        read_members(here, None)
+        return None
+    members = read_members(here, here.at - 1)
+    if (line := here.actions.setdefault(name, pos.line)) != pos.line:
+        here.warn(start + 1, f"action {name} is defined twice, first in line {line}")
+    priorities = [member for member in members if isinstance(member, int)]
+    return Action(
+        name,
+        tuple(member for member in members if isinstance(member, Association)),
+        tuple(member for member in members if isinstance(member, Recipe)),
+        tuple(member for member in members if isinstance(member, ProductBlock)),
+        priorities[-1] if priorities else None,
+        pos,
+    )
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
-        self.actions: dict[str, int] = {}  # name -> line
 
-    def action(self) -> Action | None:
-        """`action = "action" NAME "{" { member } "}"`."""
-        start = self.at
-        pos = self.pos(start)
-        self.drop_settings()
-        self.at += 1
-        try:
-            name = self.name("the name of the action")
-            self.expect("{", f"after 'action {name}'")
-        except Unexpected as slip:
-            self.error(slip.at, slip.message)
-            self.skip(frozenset({"{", ";"}))
-            self.at += self.kinds[self.at] in ("{", ";")
-            self.members(None)
-            return None
-        members = self.members(self.at - 1)
-        if (line := self.actions.setdefault(name, pos.line)) != pos.line:
-            self.warn(start + 1, f"action {name} is defined twice, first in line {line}")
-        priorities = [member for member in members if isinstance(member, int)]
-        return Action(
-            name,
-            tuple(member for member in members if isinstance(member, Association)),
-            tuple(member for member in members if isinstance(member, Recipe)),
-            tuple(member for member in members if isinstance(member, ProductBlock)),
-            priorities[-1] if priorities else None,
-            pos,
-        )
+def read_members(here: Cursor, opened: int | None) -> list[Member]:
+    """`{ setting | assoc | recipe | product | priority | ";" } "}"`."""
+    found: list[Member | None] = []
+    while (kind := here.kinds[here.at]) != "}":
+        here.foreign = NO_GROUP
+        after = here.kinds[here.at + 1] if kind != END else END
+        if kind == ";":
+            here.at += 1
+        elif kind in LIMITS:
+            read_setting(here)
+        elif kind == "recipe":
+            found.append(read_recipe(here))
+        elif kind == "select" and after != "execute":
+            found.append(read_association(here))
+        elif kind == NAME and here.texts[here.at] == "product":
+            found.append(read_product(here))
+        elif kind == NAME and here.texts[here.at] == "priority":
+            found.append(read_priority(here))
+        elif kind in ("if", "action", "select", END):
+            here.unclosed(opened)
+            drop_settings(here)
+            return [member for member in found if member is not None]
+        elif not here.mend(here.at):
+            wanted = "'select file', 'recipe', 'product', 'minRet', 'maxRet', 'priority' or '}'"
+            here.error(here.at, f"expected {wanted}, found {here.described(here.at)}")
+            here.at += 1
+            here.skip(SEMICOLON)
+    here.at += 1
+    drop_settings(here)
+    return [member for member in found if member is not None]
 
-    def members(self, opened: int | None) -> list[Member]:
-        """`{ setting | assoc | recipe | product | priority | ";" } "}"`."""
-        found: list[Member | None] = []
-        while (kind := self.kinds[self.at]) != "}":
-            self.foreign = NO_GROUP
-            after = self.kinds[self.at + 1] if kind != END else END
-            if kind == ";":
-                self.at += 1
-            elif kind in LIMITS:
-                self.setting()
-            elif kind == "recipe":
-                found.append(self.recipe())
-            elif kind == "select" and after != "execute":
-                found.append(self.association())
-            elif kind == NAME and self.texts[self.at] == "product":
-                found.append(self.product())
-            elif kind == NAME and self.texts[self.at] == "priority":
-                found.append(self.priority())
-            elif kind in ("if", "action", "select", END):
-                self.unclosed(opened)
-                self.drop_settings()
-                return [member for member in found if member is not None]
-            elif not self.mend(self.at):
-                wanted = "'select file', 'recipe', 'product', 'minRet', 'maxRet', 'priority' or '}'"
-                self.error(self.at, f"expected {wanted}, found {self.described(self.at)}")
-                self.at += 1
-                self.skip(SEMICOLON)
-        self.at += 1
-        self.drop_settings()
-        return [member for member in found if member is not None]
 
-    def association(self) -> Association | None:
-        """`assoc = "select" "file" "as" NAME "from" pool "where" expr ";"`."""
-        start = self.at
-        minimum, maximum = self.take_settings()
-        self.at += 1
-        try:
-            if self.texts[self.at] != "file":
-                found = self.described(self.at)
-                raise Unexpected(self.at, f"expected 'file' after 'select', found {found}")
-            self.at += 1
-            self.expect("as", "after 'select file'")
-            label = self.name("a label")
-            pool = self.pool()
-        except Unexpected as slip:
-            self.give_up(slip)
-            return None
-        condition = self.condition(SEMICOLON, "after the condition")
-        self.eat_semicolon()
-        if condition is None:
-            return None
-        self.soft_at_top(condition)
-        found_here = Association(label, pool, condition, minimum, maximum, self.pos(start))
-        missing = [word for word, value in zip(LIMITS, (minimum, maximum), strict=True) if value is None]
-        if missing:
-            low, high = found_here.limits
-            taken = f"minRet = {low}; maxRet = {high};"
-            self.warn(start, f"no {' and '.join(missing)} before this select, so {taken} is taken")
-        return found_here
+def read_association(here: Cursor) -> Association | None:
+    """`assoc = "select" "file" "as" NAME "from" pool "where" expr ";"`."""
+    start = here.at
+    minimum, maximum = take_settings(here)
+    here.at += 1
+    try:
+        if here.texts[here.at] != "file":
+            found = here.described(here.at)
+            raise Unexpected(here.at, f"expected 'file' after 'select', found {found}")
+        here.at += 1
+        here.expect("as", "after 'select file'")
+        label = read_name(here, "a label")
+        pool = read_pool(here)
+    except Unexpected as slip:
+        here.give_up(slip)
+        return None
+    condition = read_condition(here, SEMICOLON, "after the condition")
+    here.eat_semicolon()
+    if condition is None:
+        return None
+    warn_of_hidden_soft(here, condition)
+    found_here = Association(label, pool, condition, minimum, maximum, here.pos(start))
+    missing = [word for word, value in zip(LIMITS, (minimum, maximum), strict=True) if value is None]
+    if missing:
+        low, high = found_here.limits
+        taken = f"minRet = {low}; maxRet = {high};"
+        here.warn(start, f"no {' and '.join(missing)} before this select, so {taken} is taken")
+    return found_here
 
-    def recipe(self) -> Recipe | None:
-        """`recipe = "recipe" NAME ( ";" | "{" { TEXT ";" } "}" )`."""
-        pos = self.pos(self.at)
-        self.at += 1
-        options: list[tuple[str, int]] = []
-        opened = False
-        try:
-            name = self.name("the name of a recipe")
-            if self.kinds[self.at] != "{":
-                self.end("after the name of the recipe")
-                return Recipe(name, (), pos)
-            self.at += 1
-            opened = True
-            while self.kinds[self.at] != "}":
-                if self.kinds[self.at] != TEXT:
-                    found = self.described(self.at)
-                    raise Unexpected(self.at, f"expected an option between quotes or '}}', found {found}")
-                options.append((self.texts[self.at][1:-1], self.at))
-                self.at += 1
-                self.end("after the option")
-            self.at += 1
-        except Unexpected as slip:
-            self.error(slip.at, slip.message)
-            self.skip(frozenset({"}"}))
-            self.at += opened and self.kinds[self.at] == "}"
-            return None
-        self.repeated_options(options)
-        return Recipe(name, tuple(option for option, _ in options), pos)
 
-    def product(self) -> ProductBlock | None:
-        """`product = "product" NAME "{" { assign } "}"`."""
-        pos = self.pos(self.at)
-        self.at += 1
-        try:
-            name = self.name("the name of a product")
-            self.expect("{", f"after 'product {name}'")
-        except Unexpected as slip:
-            self.give_up(slip)
-            return None
-        return ProductBlock(name, self.assigns(self.at - 1), pos)
+def read_recipe(here: Cursor) -> Recipe | None:
+    """`recipe = "recipe" NAME ( ";" | "{" { TEXT ";" } "}" )`."""
+    pos = here.pos(here.at)
+    here.at += 1
+    options: list[tuple[str, int]] = []
+    opened = False
+    try:
+        name = read_name(here, "the name of a recipe")
+        if here.kinds[here.at] != "{":
+            here.end("after the name of the recipe")
+            return Recipe(name, (), pos)
+        here.at += 1
+        opened = True
+        while here.kinds[here.at] != "}":
+            if here.kinds[here.at] != TEXT:
+                found = here.described(here.at)
+                raise Unexpected(here.at, f"expected an option between quotes or '}}', found {found}")
+            options.append((here.texts[here.at][1:-1], here.at))
+            here.at += 1
+            here.end("after the option")
+        here.at += 1
+    except Unexpected as slip:
+        here.error(slip.at, slip.message)
+        here.skip(frozenset({"}"}))
+        here.at += opened and here.kinds[here.at] == "}"
+        return None
+    warn_of_repeated(here, options)
+    return Recipe(name, tuple(option for option, _ in options), pos)
 
-    def priority(self) -> int | None:
-        """`priority = "priority" "=" [ "-" ] NUMBER ";"`."""
-        self.at += 1
-        try:
-            self.expect("=", "after 'priority'")
-            value = self.whole_number("priority")
-        except Unexpected as slip:
-            self.give_up(slip)
-            return None
-        self.end("after the priority")
-        return value
 
-    def repeated_options(self, options: list[tuple[str, int]]) -> None:
-        """Warn of each option that a recipe gets twice, as `esorex` takes the last."""
-        seen: set[str] = set()
-        for text, at in options:
-            for option in text.split():
-                name = option.partition("=")[0]
-                if name in seen:
-                    self.warn(at, f"option {name} is given twice; the last one counts")
-                seen.add(name)
+def read_product(here: Cursor) -> ProductBlock | None:
+    """`product = "product" NAME "{" { assign } "}"`."""
+    pos = here.pos(here.at)
+    here.at += 1
+    try:
+        name = read_name(here, "the name of a product")
+        here.expect("{", f"after 'product {name}'")
+    except Unexpected as slip:
+        here.give_up(slip)
+        return None
+    return ProductBlock(name, read_assigns(here, here.at - 1), pos)
+
+
+def read_priority(here: Cursor) -> int | None:
+    """`priority = "priority" "=" [ "-" ] NUMBER ";"`."""
+    here.at += 1
+    try:
+        here.expect("=", "after 'priority'")
+        value = read_whole_number(here, "priority")
+    except Unexpected as slip:
+        here.give_up(slip)
+        return None
+    here.end("after the priority")
+    return value
+
+
+def warn_of_repeated(here: Cursor, options: list[tuple[str, int]]) -> None:
+    """Warn of each option that a recipe gets twice, as `esorex` takes the last."""
+    seen: set[str] = set()
+    for text, at in options:
+        for option in text.split():
+            name = option.partition("=")[0]
+            if name in seen:
+                here.warn(at, f"option {name} is given twice; the last one counts")
+            seen.add(name)

@@ -14,6 +14,8 @@ _LOWER: Final = {word.lower(): word for word in RESERVED}
 # The words that begin a statement or a member of an action, and what closes a block.
 ANEW: Final = frozenset({"if", "select", "action", "recipe", "minRet", "maxRet", "}", END})
 
+SEMICOLON: Final = frozenset({";"})
+
 
 class Unexpected(Exception):  # noqa: N818 - it steers the recovery and never leaves the parser
     """What the grammar does not allow at the token `at`."""
@@ -34,6 +36,16 @@ class Cursor:
         self.texts = tokens.texts
         self.starts = tokens.starts
         self.at = 0
+        # What the reading of one expression leaves behind
+        self.foreign: frozenset[str] = frozenset()  # the scopes that mean nothing in this statement
+        self.joined = False  # did the last chain of `and` join several terms?
+        self.soft = False  # does this expression hold a `tryBetween`?
+        self.depth = 0
+        self.arithmetic = 0
+        # What the reading of the statements leaves behind
+        self.settings: dict[str, tuple[int, int]] = {}  # minRet, maxRet -> (value, its token)
+        self.actions: dict[str, int] = {}  # name -> line
+        self.owed = 0  # how many '}' are known to be missing
 
     def pos(self, at: int) -> Pos:
         """Where token `at` begins."""
@@ -117,3 +129,29 @@ class Cursor:
                 return
             depth += (kind == "{") - (kind == "}")
             self.at += 1
+
+    def end(self, after: str) -> None:
+        """Step over the ';' that ends something; if it is missing say so and go to where it should be."""
+        if self.kinds[self.at] != ";":
+            if self.begins_anew():
+                return self.lacking(after)
+            self.error(self.at, f"expected ';' {after}, found {self.described(self.at)}")
+            self.skip(SEMICOLON)
+        return self.eat_semicolon()
+
+    def eat_semicolon(self) -> None:
+        """Step over a ';' if there is one; whoever skipped to it has already complained."""
+        self.at += self.kinds[self.at] == ";"
+
+    def give_up(self, slip: Unexpected) -> None:
+        """Report an error and go on behind the next ';'."""
+        self.error(slip.at, slip.message)
+        self.skip(SEMICOLON)
+        self.eat_semicolon()
+
+    def unclosed(self, opened: int | None) -> None:
+        """Report a block that something else interrupts."""
+        self.owed += 1
+        if opened is not None:
+            line = self.pos(opened).line
+            self.error(self.at, f"expected '}}' for the '{{' of line {line}, found {self.described(self.at)}")

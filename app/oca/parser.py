@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from app.errors import RuleError
-from app.oca.actions import NO_GROUP, NO_INPUT, ActionReader
-from app.oca.blocks import SEMICOLON
-from app.oca.cursor import Unexpected
+from app.oca.actions import NO_GROUP, NO_INPUT, read_action, read_members
+from app.oca.blocks import (
+    drop_settings,
+    read_assign,
+    read_assigns,
+    read_name,
+    read_pool,
+    read_setting,
+    take_settings,
+    warn_of_soft,
+)
+from app.oca.cursor import SEMICOLON, Cursor, Unexpected
+from app.oca.expressions import read_condition
 from app.oca.syntax import Action, ClassRule, OrgRule, RuleFile
 from app.oca.tokens import END, NAME, Diagnostic, Source
 
@@ -41,7 +51,7 @@ class Parsed:
 def parse(text: str, file: str = "<text>") -> Parsed:
     """Read a rule file; never raises, whatever the text."""
     source = Source(text, file)
-    rules = _FileReader(source).rulefile()
+    rules = read_rulefile(Cursor(source))
     return Parsed(rules, source.diagnostics())
 
 
@@ -63,126 +73,128 @@ def load(path: Path) -> RuleFile:
     return parsed.rules
 
 
-class _FileReader(ActionReader):
-    """Reads statements."""
+def read_rulefile(here: Cursor) -> RuleFile:
+    """`rulefile = { class_rule | org_rule | action | setting | ";" }`."""
+    found: list[ClassRule | OrgRule | Action | None] = []
+    while (kind := here.kinds[here.at]) != END:
+        match kind:
+            case ";":
+                here.at += 1
+            case "if":
+                found.append(read_class_rule(here))
+            case "select" if here.texts[here.at + 1] != "file":
+                found.append(read_org_rule(here))
+            case "action":
+                found.append(read_action(here))
+            case "minRet" | "maxRet":
+                read_setting(here)
+            case _:
+                step_over_stray(here)
+    drop_settings(here)
+    return RuleFile(
+        tuple(rule for rule in found if isinstance(rule, ClassRule)),
+        tuple(rule for rule in found if isinstance(rule, OrgRule)),
+        tuple(rule for rule in found if isinstance(rule, Action)),
+    )
 
-    def rulefile(self) -> RuleFile:
-        """`rulefile = { class_rule | org_rule | action | setting | ";" }`."""
-        found: list[ClassRule | OrgRule | Action | None] = []
-        while (kind := self.kinds[self.at]) != END:
-            match kind:
-                case ";":
-                    self.at += 1
-                case "if":
-                    found.append(self.class_rule())
-                case "select" if self.texts[self.at + 1] != "file":
-                    found.append(self.org_rule())
-                case "action":
-                    found.append(self.action())
-                case "minRet" | "maxRet":
-                    self.setting()
-                case _:
-                    self.stray()
-        self.drop_settings()
-        return RuleFile(
-            tuple(rule for rule in found if isinstance(rule, ClassRule)),
-            tuple(rule for rule in found if isinstance(rule, OrgRule)),
-            tuple(rule for rule in found if isinstance(rule, Action)),
-        )
 
-    def stray(self) -> None:
-        """Report what is no statement, once, and step over all of it."""
-        at, word, after = self.at, self.texts[self.at], self.kinds[self.at + 1 : self.at + 2]
-        if self.kinds[at] == "}":
-            if self.owed:  # the one that was missed, after what stood in its place
-                self.owed -= 1
-            else:
-                self.error(at, "this '}' closes nothing")
-            self.at += 1
-        elif self.kinds[at] in ("select", "recipe") or (word, after) in (
-            ("product", [NAME]),
-            ("priority", ["="]),
-        ):
-            word = "select file" if word == "select" else word
-            self.error(at, f"'{word}' stands outside an action; is there a '}}' too many above?")
-            self.members(None)
-        elif after == ["="]:
-            self.error(at, "an assignment stands outside 'if … then { … }'; is a '{' missing above?")
-            self.assigns(None)
-        elif not self.mend(at):
-            found = self.described(at)
-            self.error(at, f"expected 'if', 'select', 'action', 'minRet' or 'maxRet', found {found}")
-            self.at += 1
-            self.skip(SEMICOLON)
-
-    def class_rule(self) -> ClassRule | None:
-        """`class_rule = "if" expr "then" ( "{" { assign } "}" | assign )`."""
-        pos = self.pos(self.at)
-        self.drop_settings()
-        self.foreign = NO_INPUT | NO_GROUP
-        self.at += 1
-        condition = self.condition(_THEN, "after the condition", _BLOCK)
-        if condition is not None:
-            self.hard_only(condition)
-        if self.kinds[self.at] == "then":
-            self.at += 1
-        elif self.kinds[self.at] != "{":
-            return None
-        if self.kinds[self.at] == "{":
-            self.at += 1
-            assigns = self.assigns(self.at - 1)
+def step_over_stray(here: Cursor) -> None:
+    """Report what is no statement, once, and step over all of it."""
+    at, word, after = here.at, here.texts[here.at], here.kinds[here.at + 1 : here.at + 2]
+    if here.kinds[at] == "}":
+        if here.owed:  # the one that was missed, after what stood in its place
+            here.owed -= 1
         else:
-            assign = self.assign()
-            assigns = () if assign is None else (assign,)
-        return None if condition is None else ClassRule(condition, assigns, pos)
+            here.error(at, "this '}' closes nothing")
+        here.at += 1
+    elif here.kinds[at] in ("select", "recipe") or (word, after) in (
+        ("product", [NAME]),
+        ("priority", ["="]),
+    ):
+        word = "select file" if word == "select" else word
+        here.error(at, f"'{word}' stands outside an action; is there a '}}' too many above?")
+        read_members(here, None)
+    elif after == ["="]:
+        here.error(at, "an assignment stands outside 'if … then { … }'; is a '{' missing above?")
+        read_assigns(here, None)
+    elif not here.mend(at):
+        found = here.described(at)
+        here.error(at, f"expected 'if', 'select', 'action', 'minRet' or 'maxRet', found {found}")
+        here.at += 1
+        here.skip(SEMICOLON)
 
-    def org_rule(self) -> OrgRule | None:
-        """`"select" "execute" "(" NAME ")" "from" pool "where" expr [ group ] [ alias ] ";"`.
 
-        `group = "group" "by" KEYWORD { "," KEYWORD }`; `alias = "as" "(" NAME "," NAME ")"`.
-        """
-        start = self.at
-        minimum, maximum = self.take_settings()
-        self.foreign = NO_INPUT
-        self.at += 1
-        try:
-            self.expect("execute", "after 'select'")
-            self.expect("(", "before the name of the action")
-            action = self.name("the name of an action")
-            self.expect(")", "after the name of the action")
-            pool = self.pool()
-            condition = self.condition(_ORG_END, "after the condition")
-            group_by = self.group_by()
-            alias = self.alias()
-        except Unexpected as slip:
-            self.give_up(slip)
-            return None
-        self.end("after the rule")
-        if condition is None:
-            return None
-        self.hard_only(condition)
-        return OrgRule(action, pool, condition, group_by, alias, minimum, maximum, self.pos(start))
+def read_class_rule(here: Cursor) -> ClassRule | None:
+    """`class_rule = "if" expr "then" ( "{" { assign } "}" | assign )`."""
+    pos = here.pos(here.at)
+    drop_settings(here)
+    here.foreign = NO_INPUT | NO_GROUP
+    here.at += 1
+    condition = read_condition(here, _THEN, "after the condition", _BLOCK)
+    if condition is not None:
+        warn_of_soft(here, condition)
+    if here.kinds[here.at] == "then":
+        here.at += 1
+    elif here.kinds[here.at] != "{":
+        return None
+    if here.kinds[here.at] == "{":
+        here.at += 1
+        assigns = read_assigns(here, here.at - 1)
+    else:
+        assign = read_assign(here)
+        assigns = () if assign is None else (assign,)
+    return None if condition is None else ClassRule(condition, assigns, pos)
 
-    def group_by(self) -> tuple[str, ...]:
-        """`[ "group" "by" KEYWORD { "," KEYWORD } ]`."""
-        if self.kinds[self.at] != "group":
-            return ()
-        self.at += 1
-        self.expect("by", "after 'group'")
-        keys = [self.name("a keyword to group by")]
-        while self.kinds[self.at] == ",":
-            self.at += 1
-            keys.append(self.name("a keyword to group by"))
-        return tuple(keys)
 
-    def alias(self) -> tuple[str, str] | None:
-        """`[ "as" "(" NAME "," NAME ")" ]`."""
-        if self.kinds[self.at] != "as":
-            return None
-        self.at += 1
-        self.expect("(", "after 'as'")
-        name = self.name("the name of the grouping")
-        self.expect(",", "between name and tag of the grouping")
-        tag = self.name("the tag of the grouping")
-        self.expect(")", "after the tag of the grouping")
-        return name, tag
+def read_org_rule(here: Cursor) -> OrgRule | None:
+    """`"select" "execute" "(" NAME ")" "from" pool "where" expr [ group ] [ alias ] ";"`.
+
+    `group = "group" "by" KEYWORD { "," KEYWORD }`; `alias = "as" "(" NAME "," NAME ")"`.
+    """
+    start = here.at
+    minimum, maximum = take_settings(here)
+    here.foreign = NO_INPUT
+    here.at += 1
+    try:
+        here.expect("execute", "after 'select'")
+        here.expect("(", "before the name of the action")
+        action = read_name(here, "the name of an action")
+        here.expect(")", "after the name of the action")
+        pool = read_pool(here)
+        condition = read_condition(here, _ORG_END, "after the condition")
+        group_by = read_group_by(here)
+        alias = read_alias(here)
+    except Unexpected as slip:
+        here.give_up(slip)
+        return None
+    here.end("after the rule")
+    if condition is None:
+        return None
+    warn_of_soft(here, condition)
+    return OrgRule(action, pool, condition, group_by, alias, minimum, maximum, here.pos(start))
+
+
+def read_group_by(here: Cursor) -> tuple[str, ...]:
+    """`[ "group" "by" KEYWORD { "," KEYWORD } ]`."""
+    if here.kinds[here.at] != "group":
+        return ()
+    here.at += 1
+    here.expect("by", "after 'group'")
+    keys = [read_name(here, "a keyword to group by")]
+    while here.kinds[here.at] == ",":
+        here.at += 1
+        keys.append(read_name(here, "a keyword to group by"))
+    return tuple(keys)
+
+
+def read_alias(here: Cursor) -> tuple[str, str] | None:
+    """`[ "as" "(" NAME "," NAME ")" ]`."""
+    if here.kinds[here.at] != "as":
+        return None
+    here.at += 1
+    here.expect("(", "after 'as'")
+    name = read_name(here, "the name of the grouping")
+    here.expect(",", "between name and tag of the grouping")
+    tag = read_name(here, "the tag of the grouping")
+    here.expect(")", "after the tag of the grouping")
+    return name, tag

@@ -17,7 +17,8 @@ from app.rulebook.keysets import KeySet, Side
 # Keywords that the service itself uses, whatever the rules say.
 BASE_KEYWORDS = frozenset(
     "INSTRUME MJD-OBS EXPTIME DATE-OBS ARCFILE OBJECT RA DEC DPR.CATG DPR.TYPE DPR.TECH "
-    "TPL.ID TPL.START TPL.EXPNO TPL.NEXP OBS.ID OBS.NAME OBS.PROG.ID OBS.TARG.NAME PRO.CATG".split()
+    "TPL.ID TPL.START TPL.EXPNO TPL.NEXP OBS.ID OBS.NAME OBS.PROG.ID OBS.TARG.NAME PRO.CATG "
+    "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG".split()
 )
 
 
@@ -141,7 +142,8 @@ class Rulebook:
         return category in self.makers
 
     def keys_of(self, side: Side, keywords: Mapping[str, Maybe]) -> Iterator[int]:
-        """Every match key of a candidate with these keywords."""
+        """Every match key of a candidate with these keywords, once (`X == 1` and `X == "1"` share theirs)."""
+        seen: set[int] = set()
         for (of_side, name, value), keysets in self.keysets.items():
             if of_side != side:
                 continue
@@ -150,7 +152,8 @@ class Rulebook:
                 continue
             for keyset in keysets:
                 key = keyset.key_of(self.checksum, keywords)
-                if key is not None:
+                if key is not None and key not in seen:
+                    seen.add(key)
                     yield key
 
 

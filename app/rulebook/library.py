@@ -37,7 +37,8 @@ class Library:
 
     def of(self, instrume: str) -> tuple[Rulebook, ...]:
         """All versions that cover this INSTRUME, oldest first."""
-        return tuple(book for book in self.books if instrume in book.instrumes)
+        covering = [book for book in self.books if instrume in book.instrumes]
+        return tuple(sorted(covering, key=lambda book: book.start))
 
     def pick(self, instrume: str, night: int) -> Rulebook:
         """The version in force on a night: the latest that starts on it or before.
@@ -58,11 +59,15 @@ class Library:
 
 
 def library(books: Iterable[Rulebook]) -> Library:
-    """A library of these books; refuses two versions of one instrument with one first night."""
+    """A library of these books; refuses two versions with one first night or with the same text."""
     ordered = sorted(books, key=lambda book: (book.instrument, book.start, book.name))
     for one, other in itertools.pairwise(ordered):
         if (one.instrument, one.start) == (other.instrument, other.start):
             raise RuleError(f"{one.name} and {other.name} begin on the same night; keep one")
+    texts: dict[str, str] = {}
+    for book in ordered:
+        if texts.setdefault(book.checksum, book.name) != book.name:
+            raise RuleError(f"{texts[book.checksum]} and {book.name} hold the same text; keep one")
     return Library(tuple(ordered))
 
 
@@ -71,13 +76,16 @@ def read_book(text: str, name: str) -> Rulebook:
     match = _FILE_NAME.fullmatch(name)
     if not match:
         raise RuleError(f"{name}: a rulebook is called <instrument>.<YYYY-MM-DD>.oca, its first night")
+    try:
+        start = (date.fromisoformat(match["start"]) - _MJD_ZERO).days
+    except ValueError as error:
+        raise RuleError(f"{name}: {match['start']} is no date ({error}); name the first night") from None
     parsed = parse(text, name)
     if parsed.errors:
         raise RuleError("\n".join(str(error) for error in parsed.errors))
     instrument = match["instrument"]
     named = _INSTRUME.search("\n".join(text.splitlines()[:10]))
     instrumes = tuple(named["names"].split()) if named else (instrument.upper(),)
-    start = (date.fromisoformat(match["start"]) - _MJD_ZERO).days
     return make_book(parsed.rules, text, name, instrument, instrumes, start)
 
 

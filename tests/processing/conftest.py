@@ -12,7 +12,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from processing.esorex import Esorex, EsorexError
-from processing.graph import InputFile, Task
+from processing.graph import InputFile, Plan, Task
 from processing.products import sha256
 
 SIZE = 512  # pixels; the default border of 200 pixels of naco_img_dark leaves something of it
@@ -93,6 +93,24 @@ def dark_task() -> Callable[..., Task]:
         return Task(**(said | changes))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def darks(tmp_path: Path, write_darks: WriteFrames) -> tuple[InputFile, ...]:
+    """Three darks."""
+    return write_darks(tmp_path / "raw")
+
+
+@pytest.fixture
+def plan(darks: tuple[InputFile, ...], dark_task: Callable[..., Task]) -> Plan:
+    """The one task that combines them."""
+    return Plan((dark_task(darks),))
 
 
 def _write(

@@ -88,10 +88,18 @@ def test_a_missing_product_is_a_fault(tmp_path: Path) -> None:
     assert "No such file" in found
 
 
+def test_an_empty_table_is_an_answer(tmp_path: Path) -> None:
+    primary = fits.PrimaryHDU()
+    primary.header["HIERARCH ESO PRO CATG"] = "CRMASK_BLUE"
+    table = fits.BinTableHDU.from_columns([fits.Column("XPOS", "J")], nrows=0)
+    fits.HDUList([primary, table]).writeto(tmp_path / "a.fits", checksum=True)
+    assert faults(tmp_path / "a.fits", "CRMASK_BLUE") == ()
+
+
 @pytest.mark.parametrize("pixels", [None, np.full((40, 40), np.nan, dtype=np.float32)])
 def test_a_product_without_any_value_is_a_fault(tmp_path: Path, pixels: NDArray[np.float32] | None) -> None:
     found = faults(write(tmp_path / "a.fits", pixels), CATEGORY)
-    assert found == ("holds no data value: every HDU is empty or NaN throughout",)
+    assert found == ("holds no data: no table, and no pixel that is not NaN",)
 
 
 def test_the_list_of_products_is_read_without_their_directory(tmp_path: Path) -> None:

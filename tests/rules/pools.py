@@ -56,6 +56,7 @@ def read_pool(path: Path) -> list[Row]:
     """Every file of a pool, in the order of the table; ValueError names the line that cannot be read."""
     rows: list[Row] = []
     known: dict[str, dict[str, Value]] = {}
+    taken: set[str] = set()
     columns: list[str] = []
     for where, cells in _lines(path):
         if cells[0] == "id":
@@ -69,8 +70,11 @@ def read_pool(path: Path) -> list[Row]:
             if name in known:
                 raise ValueError(f"{where}: {name!r} is there twice")
             known[name] = keywords
-        if "dp_id" in row:
-            rows += _exposures(row, keywords, where)
+        for exposure in _exposures(row, keywords, where) if "dp_id" in row else ():
+            if exposure.dp_id in taken:
+                raise ValueError(f"{where}: {exposure.dp_id} is a file of an earlier row")
+            taken.add(exposure.dp_id)
+            rows.append(exposure)
     return rows
 
 

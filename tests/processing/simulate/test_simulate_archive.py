@@ -1,6 +1,7 @@
 import hashlib
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -95,8 +96,7 @@ def test_each_right_group_has_a_decoy_nearer_in_time(instrument: str, trigger: s
 @pytest.mark.parametrize(
     "trap", [lambda e: not e.certified, lambda e: e.hidden, lambda e: "breakpoint" in e.why]
 )
-def test_a_trap_differs_from_the_right_group_in_nothing_else(trap: object) -> None:
-    assert callable(trap)
+def test_a_trap_differs_from_the_right_group_in_nothing_else(trap: Callable[[Template], bool]) -> None:
     for entry in filter(trap, LOG):
         rights = [e for e in LOG if e.name and (e.kind, e.setup) == (entry.kind, entry.setup)]
         assert rights, entry
@@ -239,6 +239,15 @@ def test_written_frames_are_valid_fits_with_ascending_exposure_numbers(tmp_path:
             hdus.verify("exception")
             assert hdus[0].data.shape == (naco.SIZE, naco.SIZE)
             assert hdus[0].header["ESO TPL EXPNO"] == number
+
+
+@pytest.mark.parametrize("kind", ["FMTCHK", "ORDERDEF", "FLAT", "WAVE", "SCIENCE"])
+def test_every_kind_of_uves_frame_puts_light_on_its_order_only(kind: str) -> None:
+    studio = archive.Studio(1, {390.0: ORDERS}, echelle.lamp_lines(1), uves.response(1))
+    light = studio.light(kind, uves.Setup())
+    assert light is not None
+    assert light[:, 1480:1520].max() > 100
+    assert light[:, :1400].max() == light[:, 1600:].max() == 5.0  # the parasitic light, everywhere alike
 
 
 def test_an_unknown_kind_of_uves_frame_is_refused() -> None:

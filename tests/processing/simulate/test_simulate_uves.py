@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_a_point_source_keeps_its_light() -> None:
 
 def test_the_slit_lights_its_length_and_nothing_else() -> None:
     offset = np.arange(-30.0, 31.0)
-    assert echelle.slit(offset).sum() == pytest.approx(2 * uves.SLIT + 1)
+    assert echelle.slit(offset).sum() == pytest.approx(2 * uves.SLIT)
     assert not echelle.slit(offset)[np.abs(offset) > uves.SLIT + 1].any()
 
 
@@ -118,6 +119,33 @@ def test_a_smoothly_wrong_dispersion_is_seen(tmp_path: Path, pixels: float, good
     rms, offset = measure_uves.dispersion(tmp_path / "lines.fits", ORDERS)
     assert rms.measured == pytest.approx(pixels, abs=1e-3)
     assert offset.ok is rms.ok is good
+
+
+def test_a_bias_of_another_level_fails(tmp_path: Path) -> None:
+    write_image(tmp_path / "bias.fits", np.full((8, 8), uves.BIAS + 1, np.float32), {})
+    assert not measure_uves.bias(tmp_path / "bias.fits")[0].ok
+
+
+@pytest.mark.parametrize(("shift", "good"), [(0.0, True), (0.5, False)])
+def test_orders_traced_beside_their_place_fail(tmp_path: Path, shift: float, good: bool) -> None:
+    x = np.linspace(10, 2990, 60)
+    columns = [fits.Column("X", "D", array=x), fits.Column("Yfit", "D", array=ORDERS[0].y(x) + shift)]
+    table = fits.BinTableHDU.from_columns(columns, name="ORDER_TAB")
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "orders.fits")
+    assert measure_uves.traces(tmp_path / "orders.fits", ORDERS)[0].ok is good
+
+
+@pytest.mark.skipif(shutil.which("esorex") is None, reason="esorex with the UVES pipeline is not installed")
+def test_the_physical_model_gives_the_format_of_390_nm() -> None:
+    orders = echelle.predict(uves.Setup())
+    middle = np.array([1500.0])
+    assert [order.number for order in orders] == list(range(103, 103 + len(orders)))
+    assert 35 <= len(orders) <= 41
+    waves = np.array([order.wave(middle)[0] for order in orders])
+    # The blaze law of an echelle: order times central wavelength hardly changes.
+    products = waves * [order.number for order in orders]
+    assert np.ptp(products) / products.mean() < 0.01
+    assert (np.diff([order.y(middle)[0] for order in orders]) < -2 * uves.SLIT).all()
 
 
 def _spectrum(path: Path, lines: tuple[Line, ...]) -> None:

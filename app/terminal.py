@@ -1,4 +1,4 @@
-"""Trees and progress as a terminal shows them."""
+"""Trees, plans, runs and progress as a terminal shows them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.tree import Tree as Drawing
 
 from app.tree import Choice, Node, Slot, Tree
+from processing.graph import Plan
+from processing.runner import Event
 
 Report = Callable[[str, int, int], None]
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; 120 columns where there is none, so that lines stay whole."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=120)
 
 
 def draw(tree: Tree, *, explain: bool = False) -> Drawing:
@@ -59,16 +67,18 @@ def _lines(console: Console) -> Report:
 
 
 def _node(drawing: Drawing, node: Node, lead: str, explain: bool, shown: set[int]) -> None:
-    branch = drawing.add(lead + _headline(node))
+    again = id(node) in shown and bool(node.slots)
+    branch = drawing.add(lead + _headline(node) + (" [dim](as above)[/]" if again else ""))
     for message in node.messages:
         branch.add(f"[red]{escape(message)}[/]")
-    if id(node) in shown and node.slots:
-        branch.add("[dim]as above[/]")
+    if again:
         return
     shown.add(id(node))
     for slot in node.slots:
-        if slot.chosen or slot.minimum or explain:
-            _slot(branch, slot, explain, shown)
+        if explain:
+            _explained(branch, slot, shown)
+        elif slot.chosen or slot.minimum:
+            _slot(branch, slot, shown)
 
 
 def _headline(node: Node) -> str:
@@ -81,36 +91,69 @@ def _headline(node: Node) -> str:
     return f"{mark} [bold]{escape(node.category)}[/] {escape(names)}{recipe}{doubt}"
 
 
-def _slot(branch: Drawing, slot: Slot, explain: bool, shown: set[int]) -> None:
-    if not slot.chosen:
-        style = "red" if slot.minimum else "dim"
-        absent = "MISSING" if slot.minimum else "none (optional)"
-        leaf = branch.add(f"[{style}]{escape(slot.label)}: {absent}[/]")
-        if explain or slot.minimum:
-            leaf.add(f"[{style}]needed: {escape(slot.why.needed)}[/]")
-    else:
-        leaf = branch
+def _slot(branch: Drawing, slot: Slot, shown: set[int]) -> None:
     for choice in slot.chosen:
-        _node(leaf, choice.node, f"{escape(slot.label)} [magenta]{_distance(choice)}[/] ", explain, shown)
-    if explain:
-        for line in reasons(slot):
-            leaf.add(f"[dim]{escape(line)}[/]")
+        lead = f"{escape(slot.label)} [magenta]{_distance(choice)}[/] "
+        _node(branch, choice.node, lead, False, shown)
+    if not slot.satisfied:
+        leaf = branch.add(f"[red]{escape(slot.label)}: {slot.minimum} needed, {len(slot.chosen)} found[/]")
+        leaf.add(f"[red]would have to exist: {escape(slot.why.needed)}[/]")
+
+
+def _explained(branch: Drawing, slot: Slot, shown: set[int]) -> None:
+    style = "bold" if slot.chosen else "dim" if slot.satisfied else "bold red"
+    wanted = f"{slot.minimum}" if slot.minimum == slot.maximum else f"{slot.minimum} to {slot.maximum}"
+    kind = ", auxiliary" if slot.auxiliary else ""
+    leaf = branch.add(
+        f"[{style}]{escape(slot.label)}[/] [dim]{slot.rule}, wants {wanted}{kind}, has {len(slot.chosen)}[/]"
+    )
+    for choice in slot.chosen:
+        _node(leaf, choice.node, f"[magenta]{_distance(choice)}[/] ", True, shown)
+    for line in reasons(slot):
+        leaf.add(f"[{'dim' if slot.satisfied else 'red'}]{escape(line)}[/]")
 
 
 def reasons(slot: Slot) -> list[str]:
     """Why a slot holds what it holds, a sentence a line."""
     why = slot.why
-    lines = [f"{slot.label}: rule {slot.rule}, wants {slot.minimum} to {slot.maximum}"]
+    lines = []
     if why.counted:
         near = "the nearest " if why.limited else ""
-        lines[0] += f"; {near}{why.seen} candidates: {len(slot.chosen)} chosen, {why.surplus} surplus"
-        lines += [f"{refusal.count} refused by {refusal.clause}" for refusal in why.refused]
+        counts = [f"{len(slot.chosen)} chosen", f"{why.surplus} more would do"]
+        counts += [f"{refusal.count} refused by {refusal.clause}" for refusal in why.refused]
+        lines.append(f"{near}{why.seen} candidates: {'; '.join(counts)}" if why.seen else "no candidates")
     if why.runner_up:
         days = "" if why.runner_up.days is None else f" {why.runner_up.days:+.2f} d"
         doubt = "" if why.runner_up.certified else ", not certified"
         lines.append(f"runner-up: {why.runner_up.name}{days} {why.runner_up.match}{doubt}")
+    if not slot.chosen:
+        lines.append(f"would have to exist: {why.needed}")
     return lines
 
 
 def _distance(choice: Choice) -> str:
     return choice.match if choice.days is None else f"{choice.days:+.2f} d {choice.match}"
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """The tasks in their order."""
+    console.print(f"{len(plan.tasks)} tasks:", highlight=False)
+    for task in plan.tasks:
+        options = " ".join(task.parameters)
+        console.print(f"  {task.recipe} {options} ({task.id})", highlight=False, markup=False)
+
+
+def print_event(event: Event, console: Console) -> None:
+    """A line for every task that ends, and for every one that starts on a terminal."""
+    result = event.result
+    if result is None:
+        if console.is_terminal:
+            console.print(f"  … {event.task.recipe} {event.task.id}", style="dim", markup=False)
+        return
+    style = {"done": "green", "reused": "cyan"}.get(result.state, "red")
+    line = f"  {result.state:8}{event.task.recipe} {event.task.id}"
+    if result.state == "done":
+        line += f"  {result.elapsed:.1f} s"
+    console.print(line, style=style, markup=False, highlight=False)
+    if result.reason:
+        console.print(f"      {result.reason}", style=style, markup=False, highlight=False)

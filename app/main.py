@@ -1,0 +1,52 @@
+"""The web service put together.
+
+uvicorn --factory app.main:app_from_environment --workers 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import config
+from app.archive.database import check_schema, connect
+from app.archive.index import Index
+from app.config import Settings
+from app.embedded import lease
+from app.web import add_handlers, calselector, health, home
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service. It opens its database when it starts, not before.
+
+    Starting raises DatabaseError or SchemaError, whose message says how to mend it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as stack:
+            url = settings.database_url or stack.enter_context(lease(settings.home)).url
+            engine = connect(url)
+            stack.callback(engine.dispose)
+            check_schema(engine)
+            app.state.index = Index(engine)
+            yield
+
+    app = FastAPI(
+        title="CalSelector",
+        summary="Which calibrations does a science frame need, and why these?",
+        version="1",
+        license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+        lifespan=lifespan,
+    )
+    add_handlers(app)
+    for router in (home.router(), calselector.router(settings.public_url), health.router()):
+        app.include_router(router)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """The service with the settings of the environment; for uvicorn, whose workers each call it."""
+    return create_app(config.read())

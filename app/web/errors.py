@@ -1,0 +1,95 @@
+"""One table says which status an error has; its body says what, where, and how to mend it."""
+
+from __future__ import annotations
+
+import logging
+from types import MappingProxyType
+from typing import Final
+
+import orjson
+import psycopg
+import sqlalchemy.exc
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import CalselError, DatabaseError, RequestError, SchemaError, UnknownFrameError
+from app.web.asked import TooLargeError
+from app.web.negotiate import NotAcceptableError, prefers_json
+
+log = logging.getLogger(__name__)
+
+
+# The driver's and the pool's words for a database that is gone, restarting, or out of connections.
+DATABASE_AWAY: Final = (
+    psycopg.OperationalError,
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.TimeoutError,
+)
+
+# The most special class that an error belongs to counts.
+STATUS: Final = MappingProxyType(
+    {
+        CalselError: 500,
+        RequestError: 400,
+        NotAcceptableError: 406,
+        TooLargeError: 413,
+        UnknownFrameError: 404,
+        SchemaError: 503,
+        DatabaseError: 503,
+    }
+)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer the errors of the table, HTTP's own, and a database that does not."""
+    for kind in STATUS:
+        app.add_exception_handler(kind, _told)
+    for away in DATABASE_AWAY:
+        app.add_exception_handler(away, _away)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    status = next(STATUS[each] for each in type(error).__mro__ if each in STATUS)
+    if status >= 500:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+    return _response(request, status, str(error), type(error).__name__)
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    # What the driver says names hosts and users: that is for the log, not for the client.
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return _response(
+        request, 503, "the database does not answer at present; try again later", "DatabaseError"
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    match error.status_code:
+        case 404:
+            text = f"there is no {request.url.path} here; / lists what there is"
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            text = f"{request.method} is not possible at {request.url.path}; use {allowed}"
+        case _:
+            text = error.detail
+    return _response(request, error.status_code, text, "RequestError", error.headers)
+
+
+def _response(request: Request, status: int, text: str, kind: str, headers: object = None) -> Response:
+    more = {"X-Content-Type-Options": "nosniff"} | (dict(headers) if isinstance(headers, dict) else {})
+    if _wants_json(request):
+        body = orjson.dumps({"error": text, "type": kind}, option=orjson.OPT_APPEND_NEWLINE)
+        return Response(body, status, more, "application/json")
+    return Response(f"{text}\n", status, more, "text/plain")
+
+
+def _wants_json(request: Request) -> bool:
+    """As the answer would have been: by the format where it was settled, else by Accept."""
+    settled = getattr(request.state, "format", None)
+    if settled is not None:
+        return bool(settled.name == "json")
+    return prefers_json(request.headers.get("accept", ""))

@@ -1,0 +1,1 @@
+"""Speed and memory: `make bench` or `python -m benchmarks`; never part of the tests, never asserted."""

@@ -1,0 +1,1 @@
+"""Physically sensible raw frames, with the headers that the real recipes need, and their truth."""
