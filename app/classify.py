@@ -60,13 +60,13 @@ class Classified:
         return raw_type(self.keywords)
 
 
-def classify(book: Rulebook, header: Mapping[str, Maybe]) -> tuple[dict[str, Maybe], tuple[int, ...]]:
+def classify(book: Rulebook, header: Header) -> tuple[dict[str, Maybe], dict[str, Maybe], tuple[int, ...]]:
     """Run all classification rules, first to last; the last assignment wins.
 
-    Returns the derived keywords and the lines of the rules that fired. Conditions see what earlier
-    rules derived (facts/oca.md §5: documented for Gasgano, counted in all eight installed files).
+    Returns the keywords with what was derived, the derived ones alone, and the lines of the rules that
+    fired. Conditions see what earlier rules derived (documented for Gasgano; counted in its eight files).
     """
-    keywords = dict(header)
+    keywords: dict[str, Maybe] = {**header.to_dict()}
     derived: dict[str, Maybe] = {}
     fired: list[int] = []
     for rule in book.class_rules:
@@ -74,13 +74,12 @@ def classify(book: Rulebook, header: Mapping[str, Maybe]) -> tuple[dict[str, May
             fired.append(rule.line)
             for key, value in rule.assigns:
                 derived[key] = keywords[key] = value(keywords, EMPTY, EMPTY)
-    return derived, tuple(fired)
+    return keywords, derived, tuple(fired)
 
 
 def classified(book: Rulebook, frame: Frame) -> Classified:
     """The frame as the book sees it."""
-    derived, fired = classify(book, frame.header)
-    keywords = {**frame.header, **derived}
+    keywords, derived, fired = classify(book, frame.header)
     return Classified(frame.dp_id, derived, fired, keywords, frame.hidden, frame.certified)
 
 

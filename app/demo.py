@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,7 +27,7 @@ from app.rulebook import load_library
 from app.terminal import make_console, print_event, print_plan, print_tree, progress
 from app.tree import Mode, Node, Tree, files
 from app.worker import Reduction, reduce
-from processing.runner import TaskResult
+from processing.bench import TaskResult
 from processing.simulate import archive, pictures
 from processing.simulate.measurement import Measurement
 from processing.simulate.truth import Truth, check
@@ -60,7 +62,7 @@ def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1)
     """
     console = make_console()
     findings = _Findings(console)
-    _prepare(folder)
+    _prepare(folder, home)
     console.rule("A simulated archive: UVES blue and NACO imaging")
     with progress(console) as report:
         truth = archive.build(folder / "archive", seed, lambda _, done, n: report("templates", done, n))
@@ -90,21 +92,28 @@ def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1)
         console.print(f"[red]did not hold:[/] {escape(sentence)}", highlight=False)
     console.print(f"Everything is in {folder}/", highlight=False)
     console.print(
-        f"Look around: CALSEL_HOME={home} .venv/bin/calsel associate {truth.uves_science} --explain",
+        f"Look around: source {folder}/env; calsel associate {truth.uves_science} --explain",
         highlight=False,
         soft_wrap=True,
     )
     return findings.broken
 
 
-def _prepare(folder: Path) -> None:
-    """An empty folder; a former demo's is emptied, anything else is left alone."""
+def _prepare(folder: Path, home: Path) -> None:
+    """An empty folder with the settings to look around; a former demo's is emptied, any other refused."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARK).exists():
             raise DemoError(f"{folder} is not empty and no demo made it; name another with --folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).touch()
+    settings = {"HOME": home, "ARCHIVE": folder / "archive", "PRODUCTS": folder / "products"}
+    lines = [f"export CALSEL_{name}={shlex.quote(str(value))}" for name, value in settings.items()]
+    lines += [
+        "unset CALSEL_DATABASE_URL",
+        f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
+    ]
+    (folder / "env").write_text("".join(f"{line}\n" for line in lines))
 
 
 @contextmanager

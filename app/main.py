@@ -16,6 +16,7 @@ from app.archive.index import Index
 from app.config import Settings
 from app.embedded import lease
 from app.web import add_handlers, calselector, health, home
+from app.web.openapi import keep_nulls
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_handlers(app)
     for router in (home.router(), calselector.router(settings.public_url), health.router()):
         app.include_router(router)
+    keep_nulls(app)
     return app
 
 

@@ -1,7 +1,7 @@
 """Headers per second of the fast path against astropy's, in one run: `python -m benchmarks.bench_headers`.
 
 Writes files of 400 cards, as long as an ESO raw header, into a temporary directory and reads them all by
-every way. One core; the best of the rounds counts, as the others were disturbed.
+every way, on one core.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import gzip
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from astropy.io import fits
 
 from app.header import Header, parse_header, read_header
+from benchmarks.report import Line, machine, seconds, show
 
 
 def written(folder: Path, count: int, cards: int) -> list[Path]:
@@ -50,13 +50,7 @@ def by_astropy(path: Path) -> Header:
 
 def rate(read: Callable[[Path], object], paths: list[Path], rounds: int) -> float:
     """Headers per second, best of the rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        start = perf_counter()
-        for path in paths:
-            read(path)
-        best = min(best, perf_counter() - start)
-    return len(paths) / best
+    return len(paths) / seconds(lambda: [read(path) for path in paths], rounds)
 
 
 def main() -> None:
@@ -74,15 +68,16 @@ def main() -> None:
             if read_header(path) != by_astropy(path):
                 raise SystemExit(f"{path.name}: the fast path and astropy disagree")
         base = rate(by_astropy, plain, 2)
-        print(f"{options.files} files of {options.cards} cards      headers/s   × astropy")
+        lines = [Line("astropy.io.fits.getheader", f"{base:,.0f} /s")]
         for label, read, paths in (
-            ("astropy.io.fits.getheader", by_astropy, plain),
             ("read_header, .fits", read_header, plain),
             ("read_header, .fits.gz", read_header, packed),
             ("parse_header, in memory", lambda path: parse_header(blocks[path]), plain),
         ):
-            speed = base if read is by_astropy else rate(read, paths, options.rounds)
-            print(f"{label:32} {speed:8,.0f} {speed / base:10.1f}")
+            speed = rate(read, paths, options.rounds)
+            lines.append(Line(label, f"{speed:,.0f} /s, {speed / base:.1f} × astropy"))
+    print(machine())
+    show(f"Headers of {options.cards} cards read", lines)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,10 @@ from sqlmodel import SQLModel
 from app.archive import tables
 from app.errors import DatabaseError, SchemaError
 
+# The cascade's queries are prepared and look up by key, so one plan serves all values; planning them anew
+# each time costs more than running them (6 of 12 ms of a cascade of ten associations).
+_OPTIONS = "-c plan_cache_mode=force_generic_plan"
+
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
@@ -36,7 +40,9 @@ def connect(url: str, *, pool_size: int = 10) -> Engine:
         raise DatabaseError(
             f"CALSEL_DATABASE_URL must name a PostgreSQL (postgresql+psycopg://…), not {url[:20]!r}…"
         )
-    engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"options": _OPTIONS}
+    )
     event.listen(engine, "connect", _fast_json)
     try:
         with engine.connect():

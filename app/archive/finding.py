@@ -86,6 +86,7 @@ class BookView:
         self.book_id = book_id
         self.breakpoints = breakpoints
         self.revision = revision
+        self._seen: dict[tuple[int | None, int, int | None], Candidate] = {}
 
     def candidates(self, questions: Sequence[Question]) -> list[list[Candidate]]:
         """For each question the nearest candidates on both sides of its time."""
@@ -138,12 +139,16 @@ class BookView:
         return find_frame(self.connection, self.book_id, dp_id)[1]
 
     def _candidate(self, row: Sequence[Any]) -> Candidate:
+        """A row's candidate; several slots of a cascade are offered the same ones, so each is made once."""
         pool, group_id, frame_id, promise, middle, certified, state = row[:7]
+        known = self._seen.get((group_id, frame_id, promise))
+        if known:
+            return known
         dp_id, header, derived, tag, raw_type, content, action, rule = row[7:]
         keywords = merged(header, derived)
         if group_id is not None:
             keywords = virtual_keywords(self.book.actions[action].promises[promise], keywords)
-        return Candidate(
+        candidate = Candidate(
             pool=POOLS[pool],
             ref=frame_id if group_id is None else group_id,
             promise=promise,
@@ -157,6 +162,8 @@ class BookView:
             content=content or f"file {dp_id}",
             rule=rule or 0,
         )
+        self._seen[group_id, frame_id, promise] = candidate
+        return candidate
 
 
 def _dataset(head: Sequence[Any], files: tuple[File, ...]) -> Dataset:

@@ -74,7 +74,7 @@ class _Known:
     hidden: bool
 
     def differs(self, frame: Frame) -> bool:
-        return (self.size, self.sha256) != (frame.size, frame.sha256) or self.header != dict(frame.header)
+        return (self.size, self.sha256) != (frame.size, frame.sha256) or self.header != frame.header.to_dict()
 
     def moved(self, frame: Frame) -> bool:
         return (self.path, self.mtime_ns) != (frame.path, frame.mtime_ns)
@@ -107,7 +107,7 @@ def _insert(
         connection,
         "frame_header",
         "frame_id header",
-        ((frame_id, orjson.dumps(dict(frame.header)).decode()) for frame_id, frame in ids.items()),
+        ((frame_id, orjson.dumps(frame.header.to_dict()).decode()) for frame_id, frame in ids.items()),
     )
     return ids
 
@@ -120,7 +120,7 @@ def _update(connection: Connection, rows: Mapping[int, Frame], books: Mapping[in
         )
         connection.execute(
             "UPDATE frame_header SET header = %s WHERE frame_id = %s",
-            [orjson.dumps(dict(frame.header)).decode(), frame_id],
+            [orjson.dumps(frame.header.to_dict()).decode(), frame_id],
         )
 
 
@@ -144,7 +144,7 @@ def hot_keywords(header: Header, books: Mapping[int, Rulebook]) -> dict[str, May
     """The keywords that some book of this instrument names (the service's own are in every book)."""
     instrume = header.get("INSTRUME")
     hot = frozenset().union(*(book.hot for book in books.values() if instrume in book.instrumes))
-    return {key: value for key, value in header.items() if key in hot} if hot else dict(header)
+    return {key: value for key, value in header.items() if key in hot} if hot else {**header.to_dict()}
 
 
 def lock(connection: Connection) -> None:

@@ -18,7 +18,7 @@ UNSUPPORTED = "No association could be established: this file type is not suppor
 
 # Candidates asked for at first, at least, on each side in time and of each certification; all when
 # too few.
-_NEAREST = 6
+_NEAREST = 4
 
 
 def associate(archive: Archive, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
@@ -45,7 +45,6 @@ def associate(archive: Archive, dp_id: str, mode: Mode = "Raw2Raw", *, explain: 
 
 def _science(archive: Archive, dp_id: str) -> Dataset | None:
     """The group to answer with: exposed, the largest, then the first in the rule file."""
-    archive.frame(dp_id)
     offered = [
         dataset
         for dataset in archive.datasets_of(dp_id)
@@ -113,6 +112,7 @@ class _Cascade:
         self.pools: tuple[Pool, ...] = ("static", "virtual") if mode == "Raw2Raw" else ("static", "master")
         self.explain = explain
         self.known: dict[str, Node] = {}
+        self.datasets: dict[int, Dataset] = {}
         self.leaves: dict[tuple[int, str], Node] = {}
         self.cycles = 0
 
@@ -223,7 +223,8 @@ class _Cascade:
 
     def _load(self, answered: list[_Answered], path: frozenset[str]) -> tuple[Slot, ...]:
         candidates = [ranked.candidate for each in answered for ranked in each.chosen]
-        groups = self.archive.datasets({c.ref for c in candidates if c.pool == "virtual"})
+        groups = self.datasets
+        groups |= self.archive.datasets({c.ref for c in candidates if c.pool == "virtual"} - groups.keys())
         files = self.archive.files({c.ref for c in candidates if c.pool != "virtual"})
         slots = []
         for each in answered:

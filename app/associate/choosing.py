@@ -41,12 +41,12 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An acceptable candidate with its place: inside the plan, certified, near, earlier, name."""
+    """An acceptable candidate with its place: inside the plan, certified, near, earlier, name, rule."""
 
     candidate: Candidate
     match: str
     days: float | None
-    order: tuple[bool, bool, float, float, str]
+    order: tuple[bool, bool, float, float, str, int, int]
 
 
 def accept(
@@ -58,7 +58,7 @@ def accept(
         if refusal(wanted, asker, candidate, breakpoints) is None:
             ranked = rank(wanted, asker, candidate)
             place = (candidate.content, candidate.promise)
-            if place not in best or _before(ranked, best[place]):
+            if place not in best or ranked.order < best[place].order:
                 best[place] = ranked
     return sorted(best.values(), key=lambda ranked: ranked.order)
 
@@ -89,8 +89,9 @@ def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
     """Where a candidate stands.
 
     Inside the plan first, then certified, then the smallest distance of the mid exposures, then the
-    earlier one, then the name. Files without a time come after those with one, the newest name first
-    (M.<INSTR>.<ingestion time>: the later static is the better one).
+    earlier one, then the name; of groups with one primary, the first rule's. Files without a time come
+    after those with one, the newest name first (M.<INSTR>.<ingestion time>: the later static is the
+    better one).
     """
     inside = wanted.condition.inside_plan(candidate.keywords, asker.keywords)
     days = None
@@ -101,7 +102,16 @@ def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
         match = CALIB_PLAN if inside else EXTENDED
     distance, earlier = (math.inf, 0.0) if days is None else (abs(days), days)
     name = candidate.name if days is not None else _newest_first(candidate.name)
-    return Ranked(candidate, match, days, (not inside, not candidate.certified, distance, earlier, name))
+    order = (
+        not inside,
+        not candidate.certified,
+        distance,
+        earlier,
+        name,
+        candidate.rule,
+        candidate.promise or 0,
+    )
+    return Ranked(candidate, match, days, order)
 
 
 def crosses(candidate: Candidate, asker: Asker, breakpoints: Sequence[Breakpoint]) -> bool:
@@ -135,7 +145,7 @@ def count(
 ) -> Why:
     """How many of the nearest candidates of the category each clause refused first; the chosen count too."""
     nearest = sorted(
-        candidates, key=lambda c: (rank(wanted, asker, c).order[2:], c.state != "ok", c.promise or 0, c.rule)
+        candidates, key=lambda c: (rank(wanted, asker, c).order[2:5], c.state != "ok", c.promise or 0, c.rule)
     )
     seen: dict[tuple[str, int | None], Candidate] = {}
     for candidate in (*(ranked.candidate for ranked in chosen), *nearest):
@@ -176,11 +186,6 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
         parts.append(f"MJD-OBS {_moment(low, 'from')}{_moment(high, 'to')}".rstrip())
     text = ", ".join(parts)
     return f"{text}; made by {' or '.join(makers)}" if makers else text
-
-
-def _before(one: Ranked, other: Ranked) -> bool:
-    """Of one group that two rules form, the first rule's stands."""
-    return (one.order, one.candidate.rule) < (other.order, other.candidate.rule)
 
 
 def _moment(mjd: float, word: str) -> str:

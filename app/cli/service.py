@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -19,18 +20,33 @@ from app.demo import demo
 def serve_command(host: str, port: int, workers: int) -> None:
     """Answer association requests over HTTP; /docs describes the interface."""
     config.read()
-    uvicorn.run("app.main:app_from_environment", factory=True, host=host, port=port, workers=workers)
+    uvicorn.run(
+        "app.main:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http="app.web.protocol:Protocol",
+    )
 
 
 @click.command("health")
 @click.argument("url", required=False)
-def health_command(url: str | None) -> None:
+@click.option(
+    "--wait", default=0.0, show_default=True, help="Seconds to wait for a service that is starting."
+)
+def health_command(url: str | None, wait: float) -> None:
     """Ask a running service whether it is well; URL defaults to CALSEL_PUBLIC_URL."""
     base = url or config.read().public_url
-    try:
-        answer = httpx.get(f"{base}/health", timeout=5)
-    except httpx.HTTPError as error:
-        raise click.ClickException(f"{base} does not answer: {error}") from error
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            answer = httpx.get(f"{base}/health", timeout=5)
+            break
+        except httpx.TransportError as error:
+            if time.monotonic() >= deadline:
+                raise click.ClickException(f"{base} does not answer: {error}") from error
+            time.sleep(0.2)
     click.echo(answer.text)
     if answer.is_error:
         raise SystemExit(1)

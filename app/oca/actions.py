@@ -30,8 +30,7 @@ NO_GROUP: Final = frozenset({"LF", "SIG"})
 
 def read_action(here: Cursor) -> Action | None:
     """`action = "action" NAME "{" { member } "}"`."""
-    start = here.at
-    pos = here.pos(start)
+    pos = here.pos(here.at)
     drop_settings(here)
     here.at += 1
     try:
@@ -44,8 +43,13 @@ def read_action(here: Cursor) -> Action | None:
         read_members(here, None)
         return None
     members = read_members(here, here.at - 1)
-    if (line := here.actions.setdefault(name, pos.line)) != pos.line:
-        here.warn(start + 1, f"action {name} is defined twice, first in line {line}")
+    if (first := here.actions.setdefault(name, pos)) != pos:
+        here.source.report(
+            "warning",
+            here.source.offset(pos),
+            6,
+            f"action {name} is defined twice, first in line {first.line}",
+        )
     priorities = [member for member in members if isinstance(member, int)]
     return Action(
         name,
@@ -75,13 +79,19 @@ def read_members(here: Cursor, opened: int | None) -> list[Member]:
             found.append(read_product(here))
         elif kind == NAME and here.texts[here.at] == "priority":
             found.append(read_priority(here))
+        elif kind == TEXT:
+            here.error(here.at, "an option stands outside 'recipe … { … }'; is a '}' too many above?")
+            while here.kinds[here.at] in (TEXT, ";"):
+                here.at += 1
+            here.at += here.kinds[here.at] == "}"
         elif kind in ("if", "action", "select", END):
             here.unclosed(opened)
             drop_settings(here)
             return [member for member in found if member is not None]
         elif not here.mend(here.at):
             wanted = "'select file', 'recipe', 'product', 'minRet', 'maxRet', 'priority' or '}'"
-            here.error(here.at, f"expected {wanted}, found {here.described(here.at)}")
+            found_now = f"{here.described(here.at)}{here.guess(here.at)}"
+            here.error(here.at, f"expected {wanted}, found {found_now}")
             here.at += 1
             here.skip(SEMICOLON)
     here.at += 1
@@ -127,10 +137,13 @@ def read_recipe(here: Cursor) -> Recipe | None:
     opened = False
     try:
         name = read_name(here, "the name of a recipe")
-        if here.kinds[here.at] != "{":
+        if here.kinds[here.at] == TEXT:
+            here.error(here.at, f"expected '{{' before the options, found {here.described(here.at)}")
+        elif here.kinds[here.at] != "{":
             here.end("after the name of the recipe")
             return Recipe(name, (), pos)
-        here.at += 1
+        else:
+            here.at += 1
         opened = True
         while here.kinds[here.at] != "}":
             if here.kinds[here.at] != TEXT:

@@ -44,7 +44,7 @@ class Cursor:
         self.arithmetic = 0
         # What the reading of the statements leaves behind
         self.settings: dict[str, tuple[int, int]] = {}  # minRet, maxRet -> (value, its token)
-        self.actions: dict[str, int] = {}  # name -> line
+        self.actions: dict[str, Pos] = {}  # name -> where it was first defined
         self.owed = 0  # how many '}' are known to be missing
 
     def pos(self, at: int) -> Pos:
@@ -92,14 +92,12 @@ class Cursor:
             return True
         if kind in _OPERAND and before.endswith(("and", "or")):
             word = "and" if before.endswith("and") else "or"
-            cut = self.starts[at - 1] + len(before) - len(word)
-            if len(before) > len(word):
-                self.error(at - 1, f"a blank is missing before '{word}' in '{before}'")
-                self.texts[at - 1] = before.removesuffix(word)
-                self.kinds.insert(at, word)
-                self.texts.insert(at, word)
-                self.starts.insert(at, cut)
-                return True
+            self.error(at - 1, f"a blank is missing before '{word}' in '{before}'")
+            self.texts[at - 1] = before.removesuffix(word)
+            self.kinds.insert(at, word)
+            self.texts.insert(at, word)
+            self.starts.insert(at, self.starts[at - 1] + len(self.texts[at - 1]))
+            return True
         if kind == "=":
             self.error(at, "'=' assigns; to compare write '=='")
             self.kinds[at] = self.texts[at] = "=="
@@ -151,7 +149,7 @@ class Cursor:
 
     def unclosed(self, opened: int | None) -> None:
         """Report a block that something else interrupts."""
-        self.owed += 1
         if opened is not None:
+            self.owed += 1
             line = self.pos(opened).line
             self.error(self.at, f"expected '}}' for the '{{' of line {line}, found {self.described(self.at)}")

@@ -118,7 +118,7 @@ def step_over_stray(here: Cursor) -> None:
         here.error(at, "an assignment stands outside 'if … then { … }'; is a '{' missing above?")
         read_assigns(here, None)
     elif not here.mend(at):
-        found = here.described(at)
+        found = f"{here.described(at)}{here.guess(at)}"
         here.error(at, f"expected 'if', 'select', 'action', 'minRet' or 'maxRet', found {found}")
         here.at += 1
         here.skip(SEMICOLON)

@@ -14,8 +14,8 @@ from app.formats import Format
 from app.tree import Mode
 from app.web.negotiate import choose
 
-# ESO's own client sends 100 at a time (astroquery.eso). More than this is minutes of work for one
-# connection: whoever needs it is better served by several requests side by side.
+# ESO's own client sends 100 at a time (astroquery.eso). So many still fit into the address of a GET, and are
+# some ten seconds of work: whoever needs more is better served by several requests side by side.
 MOST: Final = 1000
 _LONGEST: Final = 200  # characters of a dp_id; ESO's have 24 to 36
 _LARGEST: Final = 4 * 1024 * 1024  # bytes of a form: enough to count, and refuse, some 40,000 dp_ids
@@ -65,7 +65,7 @@ def _read(request: Request, fields: list[tuple[str, str]]) -> Asked:
 
 def _one(name: str, values: Iterable[str]) -> str | None:
     """A parameter that may be given once; saying the same twice does no harm."""
-    different = {value.strip().lower() for value in values}
+    different = {value.strip().lower()[:_LONGEST] for value in values}  # nonsense may be long
     if len(different) > 1:
         raise RequestError(f"{name} is given as {' and as '.join(sorted(different))}; give it once")
     return different.pop() if different else None
@@ -78,7 +78,7 @@ def _mode(word: str | None) -> Mode:
     for mode in modes:
         if word == mode.lower():
             return mode  # type: ignore[no-any-return]
-    raise RequestError(f"there is no mode {word[:_LONGEST]!r}; mode is one of {', '.join(modes)}")
+    raise RequestError(f"there is no mode {word!r}; mode is one of {', '.join(modes)}")
 
 
 def _dp_ids(values: dict[str, list[str]]) -> tuple[str, ...]:

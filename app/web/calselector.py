@@ -15,8 +15,6 @@ from app.web import openapi
 from app.web.asked import Asked, from_form, from_query
 from app.web.replies import reply
 
-PATH = "/calselector/v1/associations"
-
 
 def router(public_url: str) -> APIRouter:
     """The routes; `public_url` is how clients reach this service."""
@@ -25,7 +23,7 @@ def router(public_url: str) -> APIRouter:
     responses = openapi.responses(files_url)
 
     @routes.get(
-        PATH,
+        openapi.PATH,
         summary="Calibrations of science frames",
         description=openapi.DESCRIPTION,
         responses=responses,
@@ -35,7 +33,7 @@ def router(public_url: str) -> APIRouter:
         return reply(request.app.state.index, asked, files_url)
 
     @routes.post(
-        PATH,
+        openapi.PATH,
         summary="Calibrations of many science frames",
         description=openapi.DESCRIPTION + "\n\nAs GET, for more dp_ids than fit into an address.",
         responses=responses,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -27,6 +28,8 @@ DATABASE_AWAY: Final = (
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.TimeoutError,
 )
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 # The most special class that an error belongs to counts.
 STATUS: Final = MappingProxyType(
@@ -68,19 +71,25 @@ async def _away(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
     match error.status_code:
         case 404:
             text = f"there is no {request.url.path} here; / lists what there is"
         case 405:
-            allowed = (error.headers or {}).get("Allow", "another method")
-            text = f"{request.method} is not possible at {request.url.path}; use {allowed}"
+            # Starlette's own Allow names the methods of the first route of this path only.
+            described = request.app.openapi()["paths"].get(request.url.path, {})
+            headers["Allow"] = ", ".join(described).upper() or headers.get("Allow", "GET")
+            text = f"{request.method} is not possible at {request.url.path}; use {headers['Allow']}"
         case _:
             text = error.detail
-    return _response(request, error.status_code, text, "RequestError", error.headers)
+    return _response(request, error.status_code, text, "RequestError", headers)
 
 
-def _response(request: Request, status: int, text: str, kind: str, headers: object = None) -> Response:
-    more = {"X-Content-Type-Options": "nosniff"} | (dict(headers) if isinstance(headers, dict) else {})
+def _response(
+    request: Request, status: int, text: str, kind: str, headers: Mapping[str, str] = _NO_HEADERS
+) -> Response:
+    # The text may repeat what the client sent: no browser shall take it for a page.
+    more = {"X-Content-Type-Options": "nosniff", **headers}
     if _wants_json(request):
         body = orjson.dumps({"error": text, "type": kind}, option=orjson.OPT_APPEND_NEWLINE)
         return Response(body, status, more, "application/json")

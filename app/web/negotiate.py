@@ -12,7 +12,8 @@ from typing import Final
 from app.errors import RequestError
 from app.formats import FORMATS, Format, pick
 
-# Several XML trees travel as multipart/form-data; text/xml is what older clients call XML.
+# Several XML trees travel as multipart/form-data; text/xml is what older clients call XML. They count where
+# they are named, not where text/* or */* would match them.
 _ALSO: Final = {"xml": ("text/xml", "multipart/form-data")}
 
 
@@ -75,8 +76,8 @@ def _q(parameters: list[str], item: str) -> float:
 
 
 def _best(wanted: Format, ranges: dict[str, float]) -> float:
-    own = wanted.media_type.partition(";")[0]
-    return max(_quality(media, ranges) for media in (own, *_ALSO.get(wanted.name, ())))
+    own = _quality(wanted.media_type.partition(";")[0], ranges)
+    return max(own, *(ranges.get(media, 0.0) for media in _ALSO.get(wanted.name, ())), 0.0)
 
 
 def _quality(media: str, ranges: dict[str, float]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias, get_args
 
 import orjson
+from fastapi import FastAPI
 
 from app.errors import UnknownFrameError
 from app.formats import FORMATS, script
@@ -13,6 +14,8 @@ from app.web.asked import MOST
 from app.web.example import DP_ID, example
 
 Json: TypeAlias = dict[str, Any]
+
+PATH: Final = "/calselector/v1/associations"
 
 DESCRIPTION: Final = f"""The calibration cascade of each science frame.
 
@@ -108,6 +111,20 @@ def responses(files_url: str) -> dict[int | str, Json]:
             "No database.", "DatabaseError", "the database does not answer at present; try again later"
         ),
     }
+
+
+def keep_nulls(app: FastAPI) -> None:
+    """Show the JSON example whole: FastAPI leaves every null out of what it is given, but they are told."""
+    generate = app.openapi
+
+    def openapi() -> Json:
+        schema = generate()
+        for operation in schema["paths"][PATH].values():
+            content = operation["responses"]["200"]["content"]["application/json"]
+            content["example"] = orjson.loads(FORMATS["json"].write(example()))
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual does it ("Extending OpenAPI")
 
 
 def _error(description: str, kind: str, text: str) -> Json:

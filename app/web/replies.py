@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
@@ -12,6 +13,8 @@ from app.errors import UnknownFrameError
 from app.formats import Format, filename, multipart, script
 from app.tree import Tree
 from app.web.asked import Asked
+
+_NEGOTIATED: Final = {"Vary": "Accept"}  # for caches, RFC 9110 §12.5.5
 
 
 def reply(index: Index, asked: Asked, files_url: str) -> Response:
@@ -35,7 +38,7 @@ def _one(tree: Tree, wanted: Format, files_url: str) -> Response:
     # CalSelector's header has no "attachment"; astroquery.eso only looks for the name.
     place = 'filename="{}"' if wanted.name == "xml" else 'inline; filename="{}"'
     headers = {"Content-Disposition": place.format(filename(tree, wanted.suffix))}
-    return Response(body, headers=headers, media_type=wanted.media_type)
+    return Response(body, headers=_NEGOTIATED | headers, media_type=wanted.media_type)
 
 
 def _several(trees: Iterator[Tree], asked: Asked, files_url: str) -> Response:
@@ -53,7 +56,7 @@ def _several(trees: Iterator[Tree], asked: Asked, files_url: str) -> Response:
             chunks = _sections(trees, asked.format)
     # Most of what can go wrong does so at the first tree: then there is still a status to say it with.
     first = next(chunks)
-    return StreamingResponse(itertools.chain([first], chunks), media_type=media_type)
+    return StreamingResponse(itertools.chain([first], chunks), headers=_NEGOTIATED, media_type=media_type)
 
 
 def _array(trees: Iterator[Tree], wanted: Format) -> Iterator[bytes]:

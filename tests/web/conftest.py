@@ -4,13 +4,17 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 import uvicorn
+from psycopg import sql
+from sqlalchemy import make_url
 
 from app.archive.database import connect
 from app.archive.index import Index
@@ -21,6 +25,7 @@ from app.header import Header
 from app.ingest import use_rules
 from app.main import create_app
 from app.rulebook import load_library
+from app.web.protocol import Protocol
 
 DATA = Path(__file__).parents[1] / "data" / "web"
 SCIENCE = "UVES.2012-03-12T04:00:00.000"  # has raw calibrations and masters
@@ -64,37 +69,64 @@ FRAMES = (
 )
 
 
-@pytest.fixture
-def url(database_url: str) -> str:
-    """A database with two science frames of UVES and their calibrations, and one frame without rules."""
-    engine = connect(database_url)
+@pytest.fixture(scope="session")
+def url(postgres: str, template: str) -> Iterator[str]:
+    """A database that no test changes: UVES frames and their calibrations, and one frame without rules."""
+    server = make_url(postgres)
+    name = f"test_web_{uuid.uuid4().hex}"
+    libpq = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(libpq, autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template)))
+        )
+        url = server.set(database=name).render_as_string(hide_password=False)
+        fill(url)
+        yield url
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def fill(url: str) -> None:
+    engine = connect(url)
     index = Index(engine)
     use_rules(index, load_library(DATA / "rules"), DATA / "rules")
     with index.connection() as connection:
         store(connection, index.rules(connection).books, FRAMES)
     engine.dispose()
-    return database_url
+
+
+@pytest.fixture(scope="session")
+def rules() -> Path:
+    """The folder of the rulebooks that are in force in the tests' database."""
+    return DATA / "rules"
 
 
 @contextmanager
-def _served(settings: Settings) -> Iterator[str]:
-    """The service in a thread of this process, on a free port of the loopback; its address."""
+def _serve(settings: Settings) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error"))
+        config = uvicorn.Config(create_app(settings), http=Protocol, log_level="critical")
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started and thread.is_alive():
             time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Settings], AbstractContextManager[httpx.Client]]:
+    """Runs the service in a thread of this process, on a free port of the loopback; gives a client of it."""
+    return _serve
+
+
+@pytest.fixture(scope="session")
 def client(url: str) -> Iterator[httpx.Client]:
     """A client of a running service."""
-    settings = Settings(database_url=url, public_url="https://calsel.example.org")
-    with _served(settings) as address, httpx.Client(base_url=address) as client:
+    with _serve(Settings(database_url=url, public_url="https://calsel.example.org")) as client:
         yield client
 
 

@@ -55,10 +55,14 @@ def test_the_mode_is_raw2raw_unless_told(client: httpx.Client):
     assert client.get(PATH, params={"dp_id": SCIENCE}).content == _xml(client, SCIENCE)
 
 
-@pytest.mark.parametrize("names", ["dp_id mode responseformat", "DP_ID MODE RESPONSEFORMAT", "Dp_Id Mode ResponseFormat"])
+@pytest.mark.parametrize(
+    "names", ["dp_id mode responseformat", "DP_ID MODE RESPONSEFORMAT", "Dp_Id Mode ResponseFormat"]
+)
 def test_the_case_of_names_modes_and_formats_does_not_matter(client: httpx.Client, names: str):
     words = names.split()
-    answer = client.get(PATH, params=dict(zip(words, [SCIENCE, words[1], "XML"], strict=True)) | {words[1]: "rAW2rAW"})
+    answer = client.get(
+        PATH, params=dict(zip(words, [SCIENCE, words[1], "XML"], strict=True)) | {words[1]: "rAW2rAW"}
+    )
     assert answer.content == _xml(client, SCIENCE)
 
 
@@ -116,7 +120,11 @@ def test_one_script_downloads_the_files_of_several_frames_once(client: httpx.Cli
     answer = client.get(PATH, params={"dp_id": [SCIENCE, ALONE], "responseformat": "script"})
     assert answer.headers["content-type"].startswith("text/x-shellscript")
     assert "default_url=https://calsel.example.org/dataPortal/file/\n" in answer.text
-    wanted = [line.split()[1] for line in answer.text.splitlines() if line.startswith("get UVES") or line.startswith("get M.")]
+    wanted = [
+        line.split()[1]
+        for line in answer.text.splitlines()
+        if line.startswith("get UVES") or line.startswith("get M.")
+    ]
     assert len(wanted) == len(set(wanted))
     assert set(wanted) == _names(_xml(client, SCIENCE)) | _names(_xml(client, ALONE))
 

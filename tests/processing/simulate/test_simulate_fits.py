@@ -8,6 +8,7 @@ from astropy.time import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.header import parse_header
 from processing.simulate.fits import card, mjd, timestamp, when, write_image, write_table
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30).map(str.rstrip)
@@ -24,10 +25,11 @@ TIMES = st.datetimes(datetime(2009, 1, 1), datetime(2012, 6, 29)).map(lambda t: 
 @settings(deadline=None)
 @given(st.sampled_from(["EXPTIME", "MJD-OBS", "DET.DIT", "INS.GRAT1.WLEN"]), VALUES)
 def test_a_card_reads_back_with_its_value_and_its_type(key: str, value: bool | int | float | str) -> None:
-    read = fits.Card.fromstring(card(key, value))
-    assert read.keyword == (f"ESO {key.replace('.', ' ')}" if "." in key else key)
-    assert read.value == value
-    assert type(read.value) is type(value)
+    # Our own reader: astropy cuts a text at a quote before a slash.
+    read = parse_header(card(key, value).encode() + f"{'END':80}".encode())
+    assert list(read) == [key]
+    assert read[key] == value
+    assert type(read[key]) is type(value)
 
 
 def test_a_whole_number_of_type_float_keeps_its_decimal_point() -> None:
