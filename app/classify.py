@@ -10,7 +10,8 @@ from app.oca.evaluate import EMPTY
 from app.rulebook import Rulebook
 
 UNCLASSIFIED = "UNCLASSIFIED"
-# What names a frame's tag, first found wins; then its RAW.TYPE (facts/oca.md §4.6).
+# What names a frame's tag, the first found wins: Gasgano reads DO.CATG, then PRO.CATG, Reflex REFLEX.CATG;
+# ESO's quality control sets DO.CLASS beside RAW.TYPE.
 _TAG_KEYS = ("DO.CATG", "DO.CLASS", "REFLEX.CATG", "PRO.CATG")
 
 
@@ -95,7 +96,7 @@ def raw_type(keywords: Mapping[str, Maybe]) -> str:
 
 
 def is_raw(header: Mapping[str, Maybe]) -> bool:
-    """A raw frame has no PRO.CATG; static calibrations and recipe products do (facts/oca.md §6.2)."""
+    """A raw frame has no PRO.CATG; static calibrations and recipe products do."""
     return header.get("PRO.CATG", UNDEFINED) is UNDEFINED
 
 

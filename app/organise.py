@@ -20,7 +20,7 @@ State: TypeAlias = Literal["ok", "hidden", "small"]
 LONGEST_EXPOSURE_S = 86400.0
 
 # What a product does not inherit from its first raw frame: CPL erases DPR, ARCFILE and friends
-# (cpl_dfs.c), and a product has a category of its own (facts/oca.md §6.3).
+# (cpl_dfs.c), and a product has a category of its own.
 _NOT_INHERITED = frozenset(
     "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG REFLEX.TARGET PACK.DIR CATG EXPOSE_TO_CALSELECTOR "
     "ARCFILE ORIGFILE CHECKSUM DATASUM".split()
@@ -91,7 +91,8 @@ def form(rule: OrgBook, members: Sequence[Classified]) -> Group | None:
 def virtual_keywords(promise: Promise, primary: Mapping[str, Maybe]) -> dict[str, Maybe]:
     """The header of a virtual product: the primary's, less what products lose, plus the block's own.
 
-    It is not classified again; DO.CATG mirrors PRO.CATG where the block sets none (facts/oca.md §6.3).
+    It is not classified again; DO.CATG mirrors PRO.CATG where the block sets none,
+    as every shipped rule file names products by one or the other.
     """
     keywords = {
         key: value
@@ -159,7 +160,7 @@ def _partition(rule: OrgBook, frame: Classified) -> str:
 
 
 def _grouping(value: Maybe) -> str:
-    """Keys compare by value: 1 and 1.0 are one group, "1" is another (facts/oca.md §6.1)."""
+    """Keys compare by value: 1 and 1.0 are one group, "1" is another."""
     match value:
         case Undefined():
             return "u"

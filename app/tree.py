@@ -18,8 +18,8 @@ Mode: TypeAlias = Literal["Raw2Raw", "Raw2Master"]
 # CalSelector's label for a calibration inside the preferred validity, and for a rule without one.
 CALIB_PLAN: Final = "calib_plan"
 NOT_APPLICABLE: Final = "N/A"
-# Outside the plan but inside the hard limit: ESO's word is not public (facts/calselector.md §2,
-# oca.md Q9), so this is ours, and this is the only place that says it.
+# Outside the plan but inside the hard limit: ESO's word is not public (the real answers at hand show
+# only the two above), so this word is ours, and this is the only place that says it.
 EXTENDED: Final = "extended"
 
 
@@ -170,8 +170,8 @@ class Tree:
 def children(node: Node) -> tuple[Child, ...]:
     """A node's children in CalSelector's order: untimed first in rule order, then groups by time.
 
-    Untimed are static files and auxiliaries (facts/calselector.md §11, 36 of 36 real nodes). A child
-    that several slots chose is listed once, under the first; its label is the best of them.
+    Untimed are static files and auxiliaries (so in 36 of 36 nodes of real answers). A child
+    that several slots chose is listed once, with the label of the first.
     """
     seen: dict[int, Child] = {}
     for slot in node.slots:

@@ -176,7 +176,7 @@ def rival(ranked: Ranked) -> Rival:
 
 
 def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
-    """What would have to exist for this slot: category, set-up, time, and what makes it."""
+    """What would have to exist for this slot: category, set-up, time, other clauses, and what makes it."""
     condition = wanted.condition
     parts = [f"{name} = {value}" for name, value in condition.literals]
     for mine, given in condition.joins:
@@ -184,7 +184,8 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
     low, high = condition.window(asker.keywords)
     if math.isfinite(low) or math.isfinite(high):
         parts.append(f"MJD-OBS {_moment(low, 'from')}{_moment(high, 'to')}".rstrip())
-    text = ", ".join(parts)
+    parts += [clause.text for clause in condition.clauses if clause.residual]
+    text = ", ".join(parts) or "any file"
     return f"{text}; made by {' or '.join(makers)}" if makers else text
 
 

@@ -1,7 +1,7 @@
 """An association's `where` taken apart: what an index can look up, what remains to be evaluated.
 
 `MJD-OBS between …`, `PRO.CATG == "X"` and `inputFile.K == K` are the shapes that 1602 of uves.oca's
-1614 uses of `inputFile` have (facts of the installed rule files); everything else is left to
+1614 uses of `inputFile` have; everything else is left to
 `app.oca.evaluate`, which always decides: the parts here may only widen the choice, never narrow it.
 """
 
@@ -35,12 +35,15 @@ _MIRROR: dict[CompareOp, CompareOp] = {"<": ">", ">": "<", "<=": ">=", ">=": "<=
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One term of the condition's top-level `and`, with its text, its line and its meaning."""
+    """One term of the condition's top-level `and`, with its text, its line and its meaning.
+
+    `residual` if it is neither a literal, nor a join, nor a limit in time: only evaluation can tell.
+    """
 
     text: str
     line: int
     test: Test
-    literal: bool = False
+    residual: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def take_apart(condition: Expr) -> Condition:
             joins.append(join)
         if bound:
             bounds.append(bound)
-        clauses.append(Clause(str(term), term.pos.line, compile_test(term), literal is not None))
+        residual = not (literal or join or bound)
+        clauses.append(Clause(str(term), term.pos.line, compile_test(term), residual))
     return Condition(
         literals=tuple(sorted(set(literals), key=repr)),
         joins=tuple(sorted(set(joins))),

@@ -172,10 +172,10 @@ def _between(value: Expr, low: Expr, high: Expr) -> Test:
     a, x, y = compile_value(value), compile_value(low), compile_value(high)
 
     def inside(me: Keywords, input_file: Keywords, last: Keywords) -> bool:
-        middle = a(me, input_file, last)
-        return ordered(operator.le, x(me, input_file, last), middle) and ordered(
-            operator.le, middle, y(me, input_file, last)
-        )
+        least, middle, most = x(me, input_file, last), a(me, input_file, last), y(me, input_file, last)
+        if type(least) is type(middle) is type(most) is float:  # nearly always: MJD-OBS and days around it
+            return least <= middle <= most
+        return ordered(operator.le, least, middle) and ordered(operator.le, middle, most)
 
     return inside
 

@@ -333,7 +333,7 @@ class Association:
 
     @property
     def limits(self) -> tuple[int, int]:
-        """Smallest and largest number of files; facts: default 1 and 1, a lone minRet raises the maximum."""
+        """Smallest and largest number of files: 1 and 1 where unsaid (as python-cpl), minRet may raise both."""
         low = 1 if self.minimum is None else self.minimum
         high = max(1, low) if self.maximum is None else self.maximum
         return low, high

@@ -55,7 +55,7 @@ class OrgBook:
     """An organisation rule; `index` is its place in the file.
 
     `per_frame` and `per_template` come from SIG.FRAME and SIG.TEMPLATE, `uses_last` from `LF.`.
-    A rule with neither trigger nor `group by` takes each file alone (facts/oca.md Q6).
+    A rule with neither trigger nor `group by` takes each file alone: no shipped file has one.
     """
 
     index: int
@@ -138,7 +138,7 @@ class Rulebook:
     keysets: Mapping[tuple[Side, str, str], tuple[KeySet, ...]]
 
     def made(self, category: str) -> bool:
-        """Some action makes it; a PRO.CATG that none makes is static (facts/oca.md §9.3)."""
+        """Some action makes it; a PRO.CATG that none makes is static."""
         return category in self.makers
 
     def keys_of(self, side: Side, keywords: Mapping[str, Maybe]) -> Iterator[int]:
