@@ -1,22 +1,20 @@
 """The web service put together.
 
-uvicorn --factory app.main:app_from_environment --workers 2
+uvicorn --factory app.main:app_from_environment --http app.web.protocol:Protocol --workers 2
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 from anyio import to_thread
 from fastapi import FastAPI
 
 from app import config
-from app.archive.database import check_schema, connect
-from app.archive.index import Index
 from app.config import Settings
-from app.embedded import lease
+from app.opening import open_index
 from app.web import add_handlers, calselector, health, home
 from app.web.openapi import keep_nulls
 
@@ -34,12 +32,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with ExitStack() as stack:
-            url = settings.database_url or stack.enter_context(lease(settings.home)).url
-            engine = connect(url, pool_size=_THREADS)
-            stack.callback(engine.dispose)
-            check_schema(engine)
-            app.state.index = Index(engine)
+        with open_index(settings, pool_size=_THREADS) as index:
+            app.state.index = index
             to_thread.current_default_thread_limiter().total_tokens = _THREADS
             yield
 

@@ -22,13 +22,13 @@ def database(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def open_index(settings: Settings) -> Iterator[Index]:
+def open_index(settings: Settings, *, pool_size: int = 10) -> Iterator[Index]:
     """The index, its schema checked. An embedded database that is new gets its tables first.
 
     Raises SchemaError for a schema of another version, DatabaseError when no database answers.
     """
     with database(settings) as url:
-        engine = connect(url)
+        engine = connect(url, pool_size=pool_size)
         try:
             if settings.database_url is None and not has_schema(engine):
                 upgrade(url)

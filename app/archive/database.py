@@ -41,7 +41,11 @@ def connect(url: str, *, pool_size: int = 10) -> Engine:
             f"CALSEL_DATABASE_URL must name a PostgreSQL (postgresql+psycopg://…), not {url[:20]!r}…"
         )
     engine = create_engine(
-        url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"options": _OPTIONS}
+        url,
+        pool_size=pool_size,
+        max_overflow=20,
+        pool_pre_ping=True,
+        connect_args={"options": _OPTIONS, "connect_timeout": 10},
     )
     event.listen(engine, "connect", _fast_json)
     try:

@@ -11,6 +11,7 @@ import uvicorn
 
 from app import config
 from app.demo import demo
+from app.opening import open_index
 
 
 @click.command("serve")
@@ -19,15 +20,16 @@ from app.demo import demo
 @click.option("--workers", default=1, show_default=True, help="Processes that answer side by side.")
 def serve_command(host: str, port: int, workers: int) -> None:
     """Answer association requests over HTTP; /docs describes the interface."""
-    config.read()
-    uvicorn.run(
-        "app.main:app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        http="app.web.protocol:Protocol",
-    )
+    # Opened here first: a wrong schema or an absent database is told in one line, before any worker starts.
+    with open_index(config.read()):
+        uvicorn.run(
+            "app.main:app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            http="app.web.protocol:Protocol",
+        )
 
 
 @click.command("health")

@@ -333,7 +333,7 @@ class Association:
 
     @property
     def limits(self) -> tuple[int, int]:
-        """Smallest and largest number of files: 1 and 1 where unsaid (as python-cpl), minRet may raise both."""
+        """Smallest and largest number of files: 1 and 1 where unsaid, as python-cpl has it."""
         low = 1 if self.minimum is None else self.minimum
         high = max(1, low) if self.maximum is None else self.maximum
         return low, high

@@ -16,7 +16,7 @@ from app.web.negotiate import choose
 
 # ESO's own client sends 100 at a time (astroquery.eso). So many still fit into the address of a GET, and are
 # some ten seconds of work: whoever needs more is better served by several requests side by side.
-MOST: Final = 1000
+MOST: Final = 10_000
 _LONGEST: Final = 200  # characters of a dp_id; ESO's have 24 to 36
 _LARGEST: Final = 4 * 1024 * 1024  # bytes of a form: enough to count, and refuse, some 40,000 dp_ids
 _SPLIT: Final = f"ask for at most {MOST} dp_ids at a time, in several requests"

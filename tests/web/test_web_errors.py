@@ -52,22 +52,16 @@ def test_bad_input_is_told_what_is_wrong_and_how_to_mend_it(
         assert [part for part in said if part not in answer.text] == []
 
 
-def test_ten_thousand_dp_ids_are_refused_with_the_limit(client: httpx.Client):
-    answer = client.post(PATH, data={"dp_id": [f"UVES.{i}" for i in range(10_000)]})
+def test_more_dp_ids_than_the_limit_are_refused_with_the_limit(client: httpx.Client):
+    answer = client.post(PATH, data={"dp_id": [f"UVES.{i}" for i in range(MOST + 1)]})
     assert answer.status_code == 413
     assert answer.text == (
-        f"10000 dp_ids are asked for; ask for at most {MOST} dp_ids at a time, in several requests\n"
+        f"10001 dp_ids are asked for; ask for at most {MOST} dp_ids at a time, in several requests\n"
     )
 
 
-def test_too_many_dp_ids_in_an_address_are_refused_alike(client: httpx.Client):
-    query = "&".join(f"dp_id=UVES.{i}" for i in range(MOST + 1))
-    answer = client.get(f"{PATH}?{query}")
-    assert (answer.status_code, f"{MOST + 1} dp_ids are asked for" in answer.text) == (413, True)
-
-
 def test_an_address_longer_than_the_server_can_read_is_told_the_way_out(client: httpx.Client):
-    query = "&".join(f"dp_id=UVES.2012-03-12T04:00:00.{i:05}" for i in range(10_000))
+    query = "&".join(f"dp_id=UVES.2012-03-12T04:00:00.{i:05}" for i in range(MOST + 1))
     # By hand, as httpx refuses to send it.
     with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as wire:
         wire.sendall(f"GET {PATH}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
