@@ -28,7 +28,7 @@ test: setup recipes-test ## Run every check and test
 check: setup ## Check style, types and who imports whom
 	$(CHECKS)
 
-bench: setup recipes-demo ## Measure speed (minutes; not part of the tests)
+bench: setup recipes-test ## Measure speed (minutes; not part of the tests)
 	$(BIN)/python -m benchmarks
 
 serve: setup ## Serve the archive on http://localhost:8000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import file_digest
@@ -121,6 +122,7 @@ def read_frame(path: Path, certified: bool = False) -> Frame:
     name names it. Of a `.hdr` text only the header is known.
     """
     header = read_header(path)
+    _demand_storable(path, header)
     try:
         status = path.stat()
         if path.name.lower().endswith((".hdr", ".txt")):
@@ -143,9 +145,28 @@ def read_frame(path: Path, certified: bool = False) -> Frame:
 def _read(path: Path, certified: bool) -> Iterator[Frame]:
     if path.name.lower().endswith(TABLE_SUFFIXES):
         for dp_id, header in read_table(path):
+            _demand_storable(path, header)
             yield Frame(dp_id, header, certified=certified)
     else:
         yield read_frame(path, certified)
+
+
+def _demand_storable(path: Path, header: Header) -> None:
+    """One odd card must not take the other frames of its transaction along."""
+    for name, value in header.items():
+        match value:
+            case str():
+                fits = "\0" not in value
+            case int():
+                fits = -(2**63) <= value < 2**63
+            case _:
+                fits = math.isfinite(value)
+        if not fits:
+            raise HeaderError(
+                str(path),
+                f"the index cannot hold {name} = {value!r:.40} (no NUL, 64-bit integers, finite reals); "
+                "correct the card",
+            )
 
 
 def _dp_id(path: Path, header: Header) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from app.errors import PlanError
 from app.tree import Node, Product, Slot, Tree, walk
 from processing.graph import Input, InputFile, InputProduct, Plan, Task
+
+# An action and the dp_ids of its frames: what one recipe run is of.
+_Group: TypeAlias = tuple[str | None, ...]
 
 
 def make_plan(tree: Tree) -> Plan:
@@ -18,16 +23,17 @@ def make_plan(tree: Tree) -> Plan:
             f"{tree.dp_id}: no recipe reduces {tree.root.category}"
             + (f" ({'; '.join(tree.root.messages)})" if tree.root.messages else "")
         )
-    tasks: dict[str, Task] = {}
+    tasks: dict[_Group, Task] = {}
     _add(tree, tree.root, tasks)
     return Plan(tuple(tasks.values()))
 
 
-def _add(tree: Tree, node: Node, tasks: dict[str, Task]) -> str:
+def _add(tree: Tree, node: Node, tasks: dict[_Group, Task]) -> str:
     """Add the tasks of a node and of what it needs; returns its task id."""
+    group = (node.action, *(file.dp_id for file in node.files))
+    if group in tasks:
+        return tasks[group].id
     name = task_id(node)
-    if name in tasks:
-        return name
     if node.step is None:
         raise PlanError(f"{name}: its action names no recipe, so its products cannot be made")
     inputs: list[Input] = [_input(file.dp_id, file.category, file.path, file.sha256) for file in node.files]
@@ -39,8 +45,10 @@ def _add(tree: Tree, node: Node, tasks: dict[str, Task]) -> str:
             )
         if not slot.auxiliary:
             inputs += _slot_inputs(tree, slot, tasks)
-    tasks[name] = Task(
-        id=name,
+    # One action can group one first frame twice, alone and with its template.
+    twins = sum(other[:2] == group[:2] for other in tasks)
+    tasks[group] = Task(
+        id=f"{name} #{twins + 1}" if twins else name,
         recipe=node.step.recipe,
         instrument=instrument(tree),
         name=f"r.{node.files[0].dp_id}",
@@ -48,10 +56,10 @@ def _add(tree: Tree, node: Node, tasks: dict[str, Task]) -> str:
         expects=tuple(sorted({product.category for product in node.products})),
         parameters=node.step.options,
     )
-    return name
+    return tasks[group].id
 
 
-def _slot_inputs(tree: Tree, slot: Slot, tasks: dict[str, Task]) -> list[Input]:
+def _slot_inputs(tree: Tree, slot: Slot, tasks: dict[_Group, Task]) -> list[Input]:
     """What a slot puts into the SOF. An optional calibration that is itself incomplete is left out."""
     inputs: list[Input] = []
     for choice in slot.chosen:

@@ -12,12 +12,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from random import Random
 from socket import socket
 from statistics import fmean
 from time import perf_counter, process_time, sleep
@@ -33,10 +32,11 @@ from app.ingest import BATCH, use_rules
 from app.rulebook import library, load_library
 from app.tree import Node, Tree
 from benchmarks.archive import INSTRUMES, frames, rulebooks
-from benchmarks.report import Line, machine, p50_p95, resident_mb, show
+from benchmarks.report import Line, cpu_seconds, machine, p50_p95, resident_mb, show
 
 _RULES = ROOT / "rules"
 _WARM_UP = 50
+_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _options(arguments: Sequence[str] | None) -> _Options:
     parser = argparse.ArgumentParser(prog="benchmarks.bench_cascade", description=__doc__)
     parser.add_argument("--frames", type=int, default=1_000_000, help="size of the archive (1000000)")
-    parser.add_argument("--requests", type=int, default=500, help="cascades that are timed (500)")
+    parser.add_argument("--requests", type=int, default=500, help="science frames that are asked for (500)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the embedded database there")
     parser.add_argument("--url", help="a database of a PostgreSQL server, empty or filled by this program")
     return _Options(**vars(parser.parse_args(arguments)))
@@ -155,45 +155,66 @@ def _science(index: Index, number: int) -> list[str]:
     """Science frames of random instruments and nights, the warm-up's first."""
     with index.connection() as connection:
         rows = connection.execute(
-            "SELECT dp_id FROM classified JOIN frame ON id = frame_id WHERE tag = 'SCI' ORDER BY dp_id"
+            "SELECT dp_id FROM classified JOIN frame ON id = frame_id WHERE tag = 'SCI' "
+            "ORDER BY md5(dp_id) LIMIT %s",
+            [number + _WARM_UP],
         )
-        dp_ids = [dp_id for (dp_id,) in rows]
-    return Random(3).sample(dp_ids, min(number + _WARM_UP, len(dp_ids)))
+        return [dp_id for (dp_id,) in rows]
+
+
+def _timed(ask: Callable[[str], object], dp_ids: list[str]) -> tuple[list[float], list[float]]:
+    """Milliseconds of every request, in three passes over the frames; the best of each frame's three."""
+    passes = []
+    for _ in range(_PASSES):
+        times = []
+        for dp_id in dp_ids:
+            start = perf_counter()
+            ask(dp_id)
+            times.append((perf_counter() - start) * 1e3)
+        passes.append(times)
+    return [each for times in passes for each in times], [min(each) for each in zip(*passes, strict=True)]
+
+
+def _times(what: str, goal_ms: float, every: list[float], best: list[float]) -> Iterator[Line]:
+    p50, p95 = p50_p95(every)
+    undisturbed, _ = p50_p95(best)
+    yield Line(f"{what}, {len(every)} requests, p50", f"{p50:.1f} ms", f"<= {goal_ms:.0f} ms", p50 <= goal_ms)
+    yield Line("  p95", f"{p95:.1f} ms")
+    yield Line(f"  p50 where the best of {_PASSES} passes counts", f"{undisturbed:.1f} ms")
 
 
 def _in_process(index: Index, dp_ids: list[str]) -> Iterator[Line]:
     for dp_id in dp_ids[:_WARM_UP]:
         index.associate(dp_id)
-    times, trees = [], []
     busy = process_time()
-    for dp_id in dp_ids[_WARM_UP:]:
-        start = perf_counter()
-        trees.append(index.associate(dp_id))
-        times.append((perf_counter() - start) * 1e3)
-    busy = (process_time() - busy) / len(times) * 1e3
-    p50, p95 = p50_p95(times)
-    yield Line(f"engine, {len(times)} cascades, p50", f"{p50:.1f} ms", "<= 5 ms", p50 <= 5)
-    yield Line("  p95", f"{p95:.1f} ms")
+    every, best = _timed(index.associate, dp_ids[_WARM_UP:])
+    busy = (process_time() - busy) / len(every) * 1e3
+    yield from _times("engine in process", 5, every, best)
     yield Line("  of which Python (CPU, mean)", f"{busy:.1f} ms")
-    shapes = [_shape(tree) for tree in trees]
-    yield Line("  association rules asked (mean)", f"{fmean(rules for rules, _, _, _ in shapes):.1f}")
-    yield Line("  of which found something", f"{fmean(found for _, found, _, _ in shapes):.1f}")
+    shapes = [_shape(index.associate(dp_id)) for dp_id in dp_ids]
+    yield Line("  association rules asked (mean)", f"{fmean(shape.asked for shape in shapes):.1f}")
+    yield Line("  of which found something", f"{fmean(shape.found for shape in shapes):.1f}")
     yield Line(
-        "  slots filled (a rule serves several groups)", f"{fmean(slots for _, _, slots, _ in shapes):.1f}"
+        "  slots filled (a rule serves several groups)", f"{fmean(shape.slots for shape in shapes):.1f}"
     )
-    yield Line("  levels (most)", f"{max(levels for _, _, _, levels in shapes)}")
-    explained = []
-    for dp_id in dp_ids[_WARM_UP:][:50]:
-        start = perf_counter()
-        index.associate(dp_id, explain=True)
-        explained.append((perf_counter() - start) * 1e3)
-    p50, p95 = p50_p95(explained)
+    yield Line("  levels (most)", f"{max(shape.levels for shape in shapes)}")
+    every, _ = _timed(lambda dp_id: index.associate(dp_id, explain=True), dp_ids[:20])
+    p50, p95 = p50_p95(every)
     yield Line("engine, every refusal counted, p50", f"{p50:.0f} ms")
     yield Line("  p95", f"{p95:.0f} ms")
 
 
-def _shape(tree: Tree) -> tuple[int, int, int, int]:
+@dataclass(frozen=True, slots=True)
+class _Shape:
     """Rules asked, rules that found something, slots of different groups, levels of slots."""
+
+    asked: int
+    found: int
+    slots: int
+    levels: int
+
+
+def _shape(tree: Tree) -> _Shape:
     groups: dict[str, Node] = {}
 
     def walk(node: Node) -> int:
@@ -205,24 +226,24 @@ def _shape(tree: Tree) -> tuple[int, int, int, int]:
     levels = walk(tree.root)
     slots = [slot for node in groups.values() for slot in node.slots]
     found = {slot.rule for slot in slots if slot.chosen}
-    return len({slot.rule for slot in slots}), len(found), len(slots), levels
+    return _Shape(len({slot.rule for slot in slots}), len(found), len(slots), levels)
 
 
 def _over_http(url: str, dp_ids: list[str]) -> Iterator[Line]:
     with _served(url) as (base, pid), httpx.Client(base_url=base) as client:
-        times, size = [], 0
-        for number, dp_id in enumerate(dp_ids):
-            start = perf_counter()
+
+        def ask(dp_id: str) -> int:
             answer = client.get("/calselector/v1/associations", params={"dp_id": dp_id, "mode": "Raw2Raw"})
-            if number >= _WARM_UP:
-                times.append((perf_counter() - start) * 1e3)
-            answer.raise_for_status()
-            size += len(answer.content)
-        p50, p95 = p50_p95(times)
+            return len(answer.raise_for_status().content)
+
+        size = fmean(ask(dp_id) for dp_id in dp_ids[:_WARM_UP])
+        busy = cpu_seconds(pid)
+        every, best = _timed(ask, dp_ids[_WARM_UP:])
+        busy = (cpu_seconds(pid) - busy) / len(every) * 1e3
         memory, books = resident_mb(pid), len(client.get("/health").json()["rulebooks"])
-    yield Line(f"XML, {len(times)} requests, one client, p50", f"{p50:.1f} ms", "<= 10 ms", p50 <= 10)
-    yield Line("  p95", f"{p95:.1f} ms")
-    yield Line("  size of an answer (mean)", f"{size / len(dp_ids) / 1e3:.1f} kB")
+    yield from _times("XML over HTTP, one client", 10, every, best)
+    yield Line("  of which the web worker (CPU, mean)", f"{busy:.1f} ms")
+    yield Line("  size of an answer (mean)", f"{size / 1e3:.1f} kB")
     yield Line(f"memory of the web worker, {books} books", f"{memory:.0f} MB", "< 250 MB", memory < 250)
 
 

@@ -24,7 +24,7 @@ _SLACK = LONGEST_EXPOSURE_S / 2 / 86400
 
 _SIDE = """
 (SELECT * FROM match_key k WHERE k.key = q.key AND {certified} AND {side}
-  AND (k.mjd IS NULL OR k.mjd BETWEEN q.low AND q.high) AND k.pool = ANY(q.pools::int[])
+  AND k.mjd BETWEEN q.low AND q.high AND k.pool = ANY(q.pools::int[])
   AND (k.state = 0 OR NOT q.usable) ORDER BY k.middle {order} LIMIT q.wanted)
 """
 _AFTER = f"k.middle >= q.middle AND k.middle <= q.high + {_SLACK}"

@@ -35,7 +35,7 @@ class Index:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._rules: tuple[tuple[int, ...], Rules] | None = None
+        self._rules: tuple[tuple[str, ...], Rules] | None = None
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -54,18 +54,18 @@ class Index:
         """The rules in force now."""
         row = connection.execute(
             "SELECT coalesce((SELECT number FROM revision), 0), "
-            "coalesce((SELECT array_agg(id ORDER BY id) FROM book WHERE active), '{}')"
+            "coalesce((SELECT array_agg(id || ' ' || name ORDER BY id) FROM book WHERE active), '{}')"
         ).fetchone()
         assert row is not None
-        revision, ids = int(row[0]), tuple(row[1])
-        if self._rules and self._rules[0] == ids:
+        revision, active = int(row[0]), tuple(row[1])
+        if self._rules and self._rules[0] == active:
             rules = self._rules[1]
             if rules.revision != revision:
                 rules = Rules(revision, rules.books, rules.library, breakpoints(connection))
         else:
             books = active_books(connection)
             rules = Rules(revision, books, library_of(books), breakpoints(connection))
-        self._rules = (ids, rules)
+        self._rules = (active, rules)
         return rules
 
     def unknown(self, dp_ids: Sequence[str]) -> list[str]:
@@ -89,12 +89,18 @@ class Index:
         """
         with session(self.engine, snapshot=True) as connection:
             rules = self.rules(connection)
-            row = connection.execute("SELECT instrume, mjd FROM frame WHERE dp_id = %s", [dp_id]).fetchone()
+            row = connection.execute(
+                "SELECT instrume, mjd, hidden FROM frame WHERE dp_id = %s", [dp_id]
+            ).fetchone()
             if row is None:
                 raise UnknownFrameError(dp_id)
-            instrume, mjd = row
+            instrume, mjd, hidden = row
             try:
-                book = rules.library.pick(instrume, night_of(mjd if mjd is not None else 0.0))
+                if hidden:
+                    raise NoRulebookError("the frame is hidden (bad quality)")
+                if mjd is None:
+                    raise NoRulebookError("the frame has no MJD-OBS, so no night picks its rulebook")
+                book = rules.library.pick(instrume, night_of(mjd))
             except NoRulebookError as error:
                 file, header = find_frame(connection, None, dp_id)
                 return unsupported(file, header, mode, rules.revision, str(error))

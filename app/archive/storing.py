@@ -144,7 +144,7 @@ def hot_keywords(header: Header, books: Mapping[int, Rulebook]) -> dict[str, May
     """The keywords that some book of this instrument names (the service's own are in every book)."""
     instrume = header.get("INSTRUME")
     hot = frozenset().union(*(book.hot for book in books.values() if instrume in book.instrumes))
-    return {key: value for key, value in header.items() if key in hot} if hot else {**header.to_dict()}
+    return {key: value for key, value in header.to_dict().items() if key in hot or not hot}
 
 
 def lock(connection: Connection) -> None:

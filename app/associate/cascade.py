@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.associate.choosing import COUNTED, Asker, Ranked, accept, count, needed, rival
+from app.associate.choosing import COUNTED, Asker, Ranked, accept, count, enough, needed, rival
 from app.associate.ports import Archive, Candidate, Dataset, Pool, Question
 from app.classify import UNCLASSIFIED, unsupported_category
 from app.header import UNDEFINED, Maybe
-from app.organise import exposed, product_name, time_of, virtual_keywords
+from app.organise import exposed, product_name, virtual_keywords
 from app.rulebook import ActionBook, Wanted
 from app.tree import Choice, File, Mode, Node, Product, Slot, Tree, Why
 
@@ -18,7 +18,7 @@ UNSUPPORTED = "No association could be established: this file type is not suppor
 
 # Candidates asked for at first, at least, on each side in time and of each certification; all when
 # too few.
-_NEAREST = 4
+_NEAREST = 3
 
 
 def associate(archive: Archive, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
@@ -113,6 +113,7 @@ class _Cascade:
         self.explain = explain
         self.known: dict[str, Node] = {}
         self.datasets: dict[int, Dataset] = {}
+        self.offers: dict[int, dict[int, tuple[Question, list[Candidate]]]] = {}
         self.leaves: dict[tuple[int, str], Node] = {}
         self.cycles = 0
 
@@ -128,7 +129,8 @@ class _Cascade:
             path | {dataset.content},
             frozenset(file.dp_id for file in dataset.files),
         )
-        answered = self._ask(_active(action), asker)
+        self._look_up([dataset])
+        answered = self._ask(_active(action), asker, self.offers[dataset.ref])
         slots = self._load(answered, asker.path)
         complete = all(slot.satisfied for slot in slots) and all(
             choice.node.complete for slot in slots if slot.minimum for choice in slot.chosen
@@ -154,22 +156,35 @@ class _Cascade:
             self.known[dataset.content] = node
         return node
 
-    def _ask(self, wanted: list[Wanted], asker: Asker) -> list[_Answered]:
-        questions = {n: self._question(each, asker) for n, each in enumerate(wanted)}
-        asked = {n: question for n, question in questions.items() if question}
-        offers = dict(zip(asked, self.archive.candidates(list(asked.values())), strict=True))
-        ranked: dict[int, list[Ranked]] = {n: [] for n in questions}
+    def _look_up(self, datasets: Iterable[Dataset]) -> None:
+        """What the archive offers these groups, in one query: the way there costs more than the rows."""
+        asked: list[tuple[int, int, Question]] = []
+        for dataset in datasets:
+            if dataset.ref not in self.offers and dataset.content not in self.known:
+                self.offers[dataset.ref] = {}
+                for n, wanted in enumerate(_active(self.archive.book.actions[dataset.action])):
+                    question = self._question(wanted, dataset)
+                    if question:
+                        asked.append((dataset.ref, n, question))
+        offers = self.archive.candidates([question for _, _, question in asked])
+        for (ref, n, question), offer in zip(asked, offers, strict=True):
+            self.offers[ref][n] = question, offer
+
+    def _ask(
+        self, wanted: list[Wanted], asker: Asker, offers: Mapping[int, tuple[Question, list[Candidate]]]
+    ) -> list[_Answered]:
+        ranked: dict[int, list[Ranked]] = {n: [] for n in range(len(wanted))}
         again: dict[int, Question] = {}
-        for n, question in asked.items():
-            ranked[n] = self._accept(wanted[n], asker, offers[n])
-            if not _enough(ranked[n], offers[n], wanted[n], asker, question.limit or 0):
+        for n, (question, offer) in offers.items():
+            ranked[n] = self._accept(wanted[n], asker, offer)
+            if not enough(ranked[n], offer, wanted[n], asker, question.limit or 0):
                 again[n] = replace(question, limit=None)
         for n, more in zip(again, self.archive.candidates(list(again.values())), strict=True):
             ranked[n] = self._accept(wanted[n], asker, more)
         whys = self._whys(wanted, asker, ranked)
         return [_Answered(each, ranked[n][: each.maximum], whys[n]) for n, each in enumerate(wanted)]
 
-    def _question(self, wanted: Wanted, asker: Asker) -> Question | None:
+    def _question(self, wanted: Wanted, asker: Dataset) -> Question | None:
         values = [asker.keywords.get(given, UNDEFINED) for _, given in wanted.condition.joins]
         key = wanted.tight.key_for(self.archive.book.checksum, values)
         if key is None:
@@ -224,7 +239,9 @@ class _Cascade:
     def _load(self, answered: list[_Answered], path: frozenset[str]) -> tuple[Slot, ...]:
         candidates = [ranked.candidate for each in answered for ranked in each.chosen]
         groups = self.datasets
-        groups |= self.archive.datasets({c.ref for c in candidates if c.pool == "virtual"} - groups.keys())
+        virtual = {candidate.ref for candidate in candidates if candidate.pool == "virtual"}
+        groups |= self.archive.datasets(virtual - groups.keys())
+        self._look_up(groups[ref] for ref in sorted(virtual))
         files = self.archive.files({c.ref for c in candidates if c.pool != "virtual"})
         slots = []
         for each in answered:
@@ -266,37 +283,3 @@ class _Cascade:
         keywords = virtual_keywords(action.promises[number], dataset.keywords)
         category = str(keywords.get("PRO.CATG", action.promises[number].category))
         return Product(category, str(keywords["DO.CATG"]), product_name(dataset.files[0].dp_id, keywords))
-
-
-def _enough(
-    ranked: list[Ranked], offers: Sequence[Candidate], wanted: Wanted, asker: Asker, limit: int
-) -> bool:
-    """Nothing beyond the nearest `limit` can matter for the chosen ones or the runner-up.
-
-    A side that gave fewer than asked for is exhausted. On the others everything unseen is farther than
-    the farthest seen, so it cannot outrank an acceptable one that is nearer, certified and in the plan.
-    """
-    if asker.middle is None:
-        return True  # nothing is nearer than anything else: all were offered
-    sides: dict[tuple[bool, bool], list[float]] = {}
-    for candidate in offers:
-        if candidate.middle is None:
-            continue
-        side = (candidate.certified, candidate.middle < asker.middle)
-        sides.setdefault(side, []).append(abs(candidate.middle - asker.middle))
-    full = {side: max(far) for side, far in sides.items() if len(far) >= limit}
-    if not full:
-        return True
-    if len(ranked) <= wanted.maximum:
-        return False
-    outside, uncertified, distance = ranked[wanted.maximum].order[:3]
-    low, high = wanted.condition.plan(asker.keywords)
-    here = time_of(asker.keywords)
-    for (certified, before), far in full.items():
-        edge = None if here is None else (here - far if before else here + far)
-        # a day of slack: the plan limits MJD-OBS, the distance is of mid exposures
-        could_be_inside = edge is None or (edge + 1 >= low if before else edge - 1 <= high)
-        # "<=": one as far as the runner-up may have the smaller name
-        if (not could_be_inside, not certified, far) <= (outside, uncertified, distance):
-            return False
-    return True

@@ -114,6 +114,40 @@ def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
     return Ranked(candidate, match, days, order)
 
 
+def enough(
+    ranked: list[Ranked], offers: Sequence[Candidate], wanted: Wanted, asker: Asker, limit: int
+) -> bool:
+    """Nothing beyond the nearest `limit` can matter for the chosen ones or the runner-up.
+
+    A side that gave fewer than asked for is exhausted. On the others everything unseen is farther than
+    the farthest seen, so it cannot outrank an acceptable one that is nearer, certified and in the plan.
+    """
+    if asker.middle is None:
+        return True  # nothing is nearer than anything else: all were offered
+    sides: dict[tuple[bool, bool], list[float]] = {}
+    for candidate in offers:
+        if candidate.middle is None:
+            continue
+        side = (candidate.certified, candidate.middle < asker.middle)
+        sides.setdefault(side, []).append(abs(candidate.middle - asker.middle))
+    full = {side: max(far) for side, far in sides.items() if len(far) >= limit}
+    if not full:
+        return True
+    if len(ranked) <= wanted.maximum:
+        return False
+    outside, uncertified, distance = ranked[wanted.maximum].order[:3]
+    low, high = wanted.condition.plan(asker.keywords)
+    here = time_of(asker.keywords)
+    for (certified, before), far in full.items():
+        edge = None if here is None else (here - far if before else here + far)
+        # a day of slack: the plan limits MJD-OBS, the distance is of mid exposures
+        could_be_inside = edge is None or (edge + 1 >= low if before else edge - 1 <= high)
+        # "<=": one as far as the runner-up may have the smaller name
+        if (not could_be_inside, not certified, far) <= (outside, uncertified, distance):
+            return False
+    return True
+
+
 def crosses(candidate: Candidate, asker: Asker, breakpoints: Sequence[Breakpoint]) -> bool:
     """A breakpoint of this kind of calibration lies strictly between the two MJD-OBS.
 

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.archive.index import Index
+from app.archive.quality import add_breakpoints, breakpoints, judge
+from app.archive.storing import store
+from app.classify import Frame
+from app.errors import RequestError, UnknownFrameError
+
+MakeFrame = Callable[..., Frame]
+Dump = Callable[[], dict[str, list[Any]]]
+ENTRY = {
+    "mjdObs": 55000.5,
+    "instrument": "TOY",
+    "dpInstrument": "TOY",
+    "rawType": "BIAS",
+    "proCatg": "ANY",
+    "doClass": "ANY",
+}
+
+
+@pytest.fixture
+def filled(index: Index, make: MakeFrame) -> Index:
+    with index.writing() as (connection, books):
+        store(connection, books, [make(f"B{n}", "BIAS", 55000.0 + n / 100) for n in range(3)])
+    return index
+
+
+def say(index: Index, verdict: Any, *dp_ids: str) -> int:
+    with index.writing() as (connection, books):
+        return judge(connection, books, dp_ids, verdict, "me", "seen")
+
+
+def test_a_group_is_certified_with_its_last_frame_and_no_longer_with_the_first_rejected(
+    filled: Index, dump: Dump
+) -> None:
+    def certified() -> set[bool]:
+        return {row[4] for row in dump()["keys"] if row[7] is not None}
+
+    assert certified() == {False}
+    assert say(filled, "certified", "B0", "B1") == 2
+    assert certified() == {False}
+    say(filled, "certified", "B2")
+    assert certified() == {True}
+    say(filled, "rejected", "B1")
+    assert certified() == {False}
+
+
+def test_hiding_takes_a_frame_out_of_its_group_and_showing_puts_it_back(filled: Index, dump: Dump) -> None:
+    before = dump()
+    say(filled, "hidden", "B0")
+    assert dump()["groups"][0][6] == ["B1", "B2"]
+    say(filled, "hidden", "B1", "B2")
+    assert [row[4] for row in dump()["groups"]] == [1]
+    say(filled, "shown", "B0", "B1", "B2")
+    assert dump() == before
+
+
+def test_an_unknown_dp_id_changes_nothing(filled: Index, dump: Dump) -> None:
+    before = dump()
+    with pytest.raises(UnknownFrameError, match="'NONE'"):
+        say(filled, "certified", "B0", "NONE")
+    assert dump() == before
+
+
+def test_every_verdict_is_kept_with_who_why_and_when(filled: Index) -> None:
+    say(filled, "certified", "B0")
+    say(filled, "rejected", "B0")
+    with filled.connection() as connection:
+        rows = connection.execute(
+            "SELECT verdict, who, reason, at IS NOT NULL FROM quality_event ORDER BY id"
+        )
+        assert rows.fetchall() == [("certified", "me", "seen", True), ("rejected", "me", "seen", True)]
+
+
+def test_breakpoints_are_added_once_and_listed_by_time(filled: Index) -> None:
+    with filled.connection() as connection:
+        before = filled.rules(connection).revision
+        assert add_breakpoints(connection, [ENTRY, ENTRY, {**ENTRY, "mjdObs": 54000}]) == 2
+        assert add_breakpoints(connection, [ENTRY]) == 0
+        assert [each.mjd for each in breakpoints(connection)] == [54000.0, 55000.5]
+        assert filled.rules(connection).revision == before + 1
+        assert len(filled.rules(connection).breakpoints) == 2
+
+
+@pytest.mark.parametrize("bad", [{"mjdObs": 1.0}, {**ENTRY, "mjdObs": "55000"}])
+def test_an_entry_of_another_form_is_refused_and_named(filled: Index, bad: dict[str, Any]) -> None:
+    with filled.connection() as connection:
+        with pytest.raises(RequestError, match="breakpoint 1 must have mjdObs"):
+            add_breakpoints(connection, [ENTRY, bad])
+        assert breakpoints(connection) == []

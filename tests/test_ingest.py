@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from app.archive.database import connect
+from app.archive.index import Index
+from app.archive.storing import Stored
+from app.errors import HeaderError
+from app.ingest import find_files, ingest, read_frame, stale_rules, use_rules
+from app.rulebook import load_library
+
+DATA = Path(__file__).parent / "data/associate"
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    folder = tmp_path / "rules/toy"
+    folder.mkdir(parents=True)
+    shutil.copy(DATA / "toy.2000-01-01.oca", folder)
+    return folder.parent
+
+
+@pytest.fixture
+def index(database_url: str, rules: Path) -> Iterator[Index]:
+    engine = connect(database_url)
+    made = Index(engine)
+    use_rules(made, load_library(rules), rules)
+    yield made
+    engine.dispose()
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """A folder with two science frames of one template and a bias."""
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for n in range(2):
+        write(folder / f"s{n}.fits", f"SCI{n}", "SCIENCE", n)
+    write(folder / "b.fits", "BIAS0", "BIAS", 5)
+    return folder
+
+
+def write(path: Path, dp_id: str, kind: str, n: int, **more: Any) -> None:
+    header = fits.Header({"INSTRUME": "TOY", "MJD-OBS": 55000.0 + n / 100, "ARCFILE": f"{dp_id}.fits"})
+    header["HIERARCH ESO DPR CATG"] = "SCIENCE" if kind == "SCIENCE" else "CALIB"
+    header["HIERARCH ESO DPR TYPE"] = kind
+    header["HIERARCH ESO TPL START"] = kind
+    header.update(more)
+    fits.PrimaryHDU(np.zeros((2, 2), "i2"), header).writeto(path, overwrite=True)
+
+
+def paths(index: Index) -> dict[str, str]:
+    with index.connection() as connection:
+        return dict(connection.execute("SELECT dp_id, path FROM frame ORDER BY 1").fetchall())
+
+
+def test_a_frame_knows_its_name_size_checksum_and_place(night: Path) -> None:
+    frame = read_frame(night / "s0.fits")
+    data = (night / "s0.fits").read_bytes()
+    assert (frame.dp_id, frame.size, frame.sha256) == ("SCI0", len(data), sha256(data).hexdigest())
+    assert frame.path == str((night / "s0.fits").resolve())
+
+
+def test_a_product_is_named_by_its_file_and_not_by_the_arcfile_it_inherited(tmp_path: Path) -> None:
+    path = tmp_path / "r.TOY_0000.fits"
+    fits.PrimaryHDU(header=fits.Header({"ARCFILE": "X.fits", "HIERARCH ESO PRO CATG": "M"})).writeto(path)
+    assert read_frame(path).dp_id == "r.TOY_0000"
+
+
+def test_files_are_found_below_folders_in_order_without_hidden_ones_and_others(night: Path) -> None:
+    (night / ".cache").mkdir()
+    shutil.copy(night / "b.fits", night / ".cache/b.fits")
+    (night / "notes.md").write_text("x")
+    shutil.copy(night / "b.fits", night / "c.FITS")
+    assert [path.name for path in find_files([night])] == ["b.fits", "c.FITS", "s0.fits", "s1.fits"]
+    assert find_files([night / "b.fits", night / "b.fits"]) == [night / "b.fits"]
+    with pytest.raises(HeaderError, match="no such file or folder"):
+        find_files([night / "gone"])
+
+
+def test_ingest_classifies_groups_and_tells_progress(index: Index, night: Path) -> None:
+    told: list[tuple[int, int]] = []
+    outcome = ingest(index, [night], certified=True, report=lambda _, done, total: told.append((done, total)))
+    assert outcome.stored == Stored(new=3)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    tree = index.associate("SCI1")
+    assert [file.dp_id for file in tree.root.files] == ["SCI0", "SCI1"]
+    assert all(file.certified for file in tree.root.files)
+
+
+def test_ingesting_twice_changes_nothing_and_a_changed_file_is_updated(index: Index, night: Path) -> None:
+    ingest(index, [night])
+    assert ingest(index, [night]).stored == Stored(unchanged=3)
+    write(night / "b.fits", "BIAS0", "FLAT", 5)
+    assert ingest(index, [night]).stored == Stored(changed=1, unchanged=2)
+
+
+def test_a_touched_file_is_read_again_and_is_no_change(index: Index, night: Path) -> None:
+    ingest(index, [night])
+    (night / "b.fits").touch()
+    assert ingest(index, [night]).stored == Stored(unchanged=3)
+
+
+def test_a_file_that_moved_is_known_by_its_new_place(index: Index, night: Path) -> None:
+    ingest(index, [night])
+    (night / "b.fits").rename(night / "moved.fits")
+    assert ingest(index, [night]).stored == Stored(unchanged=3)
+    assert paths(index)["BIAS0"].endswith("moved.fits")
+
+
+def test_a_bad_file_is_skipped_and_told_and_the_rest_goes_in(index: Index, night: Path) -> None:
+    (night / "a_torn.fits").write_bytes((night / "b.fits").read_bytes()[:2000])
+    (night / "empty.fits").write_bytes(b"")
+    outcome = ingest(index, [night])
+    assert outcome.stored == Stored(new=3)
+    assert [Path(error.path).name for error in outcome.skipped] == ["a_torn.fits", "empty.fits"]
+
+
+@pytest.mark.parametrize("card", [b"ODD     = 99999999999999999999", b"ODD     = 1E400", b"ODD     = 'a\0b'"])
+def test_a_card_that_the_index_cannot_hold_costs_its_own_file_only(
+    index: Index, night: Path, card: bytes
+) -> None:
+    odd = (night / "b.fits").read_bytes().replace(b"END".ljust(80), card.ljust(80) + b"END".ljust(80))
+    (night / "odd.fits").write_bytes(odd[:2880] + odd[2960:])
+    outcome = ingest(index, [night])
+    assert outcome.stored == Stored(new=3)
+    assert ["ODD = " in str(error) for error in outcome.skipped] == [True]
+
+
+def test_the_order_of_the_files_does_not_matter(index: Index, night: Path) -> None:
+    for name in ("s1", "b", "s0"):
+        ingest(index, [night / f"{name}.fits"])
+    assert [file.dp_id for file in index.associate("SCI1").root.files] == ["SCI0", "SCI1"]
+
+
+def test_rules_and_the_breakpoints_beside_them_are_taken_over_once(index: Index, rules: Path) -> None:
+    (rules / "toy/breakpoints.json").write_text(
+        '[{"mjdObs":55000.5,"instrument":"TOY","dpInstrument":"TOY","rawType":"ANY","proCatg":"ANY","doClass":"ANY"}]'
+    )
+    book = rules / "toy/toy.2000-01-01.oca"
+    book.write_text(book.read_text() + "// changed\n")
+    assert stale_rules(index, load_library(rules)).replaced == (book.name,)
+    assert use_rules(index, load_library(rules), rules).replaced == (book.name,)
+    assert not stale_rules(index, load_library(rules))
+    with index.connection() as connection:
+        assert [each.mjd for each in index.rules(connection).breakpoints] == [55000.5]
