@@ -28,6 +28,7 @@ from app.terminal import make_console, print_event, print_plan, print_tree, prog
 from app.tree import Mode, Node, Tree, files
 from app.worker import Reduction, reduce
 from processing.bench import TaskResult
+from processing.esorex import Esorex
 from processing.simulate import archive, pictures
 from processing.simulate.measurement import Measurement
 from processing.simulate.truth import Truth, check
@@ -58,8 +59,11 @@ def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1)
     """Run the demo and leave everything in `folder`; returns the claims that did not hold.
 
     `home` is where the embedded PostgreSQL of the demo lives, `rules` the rulebooks' folder. Raises
-    DemoError when `folder` holds something that no demo made.
+    DemoError when `folder` holds something that no demo made, EsorexError when a pipeline is missing.
     """
+    esorex = Esorex.find()
+    for instrument in ("uves", "naco"):  # before a former demo is emptied
+        esorex.pipeline(instrument)
     console = make_console()
     findings = _Findings(console)
     _prepare(folder, home)
@@ -101,6 +105,8 @@ def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1)
 
 def _prepare(folder: Path, home: Path) -> None:
     """An empty folder with the settings to look around; a former demo's is emptied, any other refused."""
+    if folder.exists() and not folder.is_dir():
+        raise DemoError(f"{folder} is no folder; name another with --folder")
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARK).exists():
             raise DemoError(f"{folder} is not empty and no demo made it; name another with --folder")

@@ -46,10 +46,6 @@ class UnknownFrameError(CalselError):
         self.dp_id = dp_id
 
 
-class CycleError(CalselError):
-    """A rulebook whose actions need their own products."""
-
-
 class SchemaError(CalselError):
     """The database has another schema than this program; the message says which command mends it."""
 

@@ -137,10 +137,10 @@ def _distance(choice: Choice) -> str:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """The tasks in their order."""
-    console.print(f"{len(plan.tasks)} tasks:", highlight=False)
+    console.print(f"{len(plan.tasks)} task{'' if len(plan.tasks) == 1 else 's'}:", highlight=False)
     for task in plan.tasks:
-        options = " ".join(task.parameters)
-        console.print(f"  {task.recipe} {options} ({task.id})", highlight=False, markup=False)
+        line = " ".join((task.recipe, *task.parameters, f"({task.id})"))
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_event(event: Event, console: Console) -> None:

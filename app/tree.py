@@ -75,7 +75,8 @@ class Why:
     `seen` candidates were looked at; each was chosen, refused by the first clause that is false,
     or surplus (acceptable, but more than the rule wants): seen = chosen + surplus + refused.
     `counted` is False where the answer was asked for without the counts. `limited` says that only
-    the nearest `seen` candidates were counted. `needed` says what would have to exist.
+    the nearest `seen` candidates were counted. `needed` says, of a slot that is empty or short, what
+    would have to exist.
     """
 
     needed: str = ""

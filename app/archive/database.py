@@ -15,8 +15,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.types.json import set_json_dumps, set_json_loads
-from sqlalchemy import Engine, MetaData, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, MetaData, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlmodel import SQLModel
 
 from app.archive import tables
@@ -40,8 +40,15 @@ def connect(url: str, *, pool_size: int = 10) -> Engine:
         raise DatabaseError(
             f"CALSEL_DATABASE_URL must name a PostgreSQL (postgresql+psycopg://…), not {url[:20]!r}…"
         )
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:  # neither text is shown: it may hold a part of the password
+        raise DatabaseError(
+            "CALSEL_DATABASE_URL cannot be read as postgresql+psycopg://user:password@host:port/name; "
+            "the port is a number, and '@', ':' and '/' in a password are written %40, %3A and %2F"
+        ) from error
     engine = create_engine(
-        url,
+        parsed,
         pool_size=pool_size,
         max_overflow=20,
         pool_pre_ping=True,

@@ -76,9 +76,10 @@ def add_breakpoints(connection: Connection, entries: Iterable[Mapping[str, Any]]
     added = 0
     with connection.transaction():
         for number, entry in enumerate(entries):
-            if set(_KEYS) - set(entry) or not isinstance(entry["mjdObs"], (int, float)):
+            if not _is_breakpoint(entry):
                 raise RequestError(
-                    f"breakpoint {number} must have {', '.join(_KEYS)} (mjdObs a number): {entry}"
+                    f"breakpoint {number} must have {', '.join(_KEYS)} (mjdObs a number, the rest texts): "
+                    f"{entry}"
                 )
             added += connection.execute(
                 "INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class) "
@@ -88,6 +89,15 @@ def add_breakpoints(connection: Connection, entries: Iterable[Mapping[str, Any]]
         if added:
             bump(connection)
     return added
+
+
+def _is_breakpoint(entry: object) -> bool:
+    """Whether an entry, which comes from outside, has all keys with values of the right types."""
+    if not isinstance(entry, Mapping):
+        return False
+    mjd, *words = (entry.get(key) for key in _KEYS)
+    number = isinstance(mjd, (int, float)) and not isinstance(mjd, bool)
+    return number and all(isinstance(word, str) for word in words)
 
 
 def breakpoints(connection: Connection) -> list[Breakpoint]:

@@ -36,13 +36,18 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
     """Put a batch of frames into the index; doing it twice changes nothing.
 
     `books` are all active rulebooks by their row id. A known dp_id with another header or content is
-    updated and loses its certification, which was for other bytes. Of equal dp_ids in one batch the
-    last one counts.
+    updated and loses its certification, which was for other bytes; the history says so. A header alone
+    changes nothing of a frame whose file is known. Of equal dp_ids in one batch the last one counts.
     """
-    frames = list({frame.dp_id: frame for frame in frames}.values())
+    total = len({frame.dp_id for frame in frames})
     with connection.transaction():
         lock(connection)
         known = _known(connection, frames)
+        frames = [
+            frame
+            for frame in {frame.dp_id: frame for frame in frames}.values()
+            if not (frame.sha256 is None and frame.dp_id in known and known[frame.dp_id].sha256)
+        ]
         fresh = [frame for frame in frames if frame.dp_id not in known]
         changed = [frame for frame in frames if frame.dp_id in known and known[frame.dp_id].differs(frame)]
         moved = [f for f in frames if f.dp_id in known and known[f.dp_id].moved(f)]
@@ -53,6 +58,9 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
             )
         stale = [known[frame.dp_id].id for frame in changed]
         places = forget(connection, stale)
+        _doubt(
+            connection, [known[f.dp_id].id for f in changed if known[f.dp_id].certified and not f.certified]
+        )
         changed = [replace(frame, hidden=known[frame.dp_id].hidden) for frame in changed]
         _update(connection, {known[frame.dp_id].id: frame for frame in changed}, books)
         ids = _insert(connection, fresh, books)
@@ -60,7 +68,16 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
         index(connection, books, rows, places)
         if rows:
             bump(connection)
-    return Stored(len(fresh), len(changed), len(frames) - len(fresh) - len(changed))
+    return Stored(len(fresh), len(changed), total - len(fresh) - len(changed))
+
+
+def _doubt(connection: Connection, frame_ids: Sequence[int]) -> None:
+    """Write down that these frames lost their certification with their content."""
+    connection.execute(
+        "INSERT INTO quality_event (frame_id, verdict, who, reason, at) "
+        "SELECT unnest(%s::bigint[]), 'rejected', 'ingest', 'the content has changed', now()",
+        [list(frame_ids)],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,7 @@ class _Known:
     mtime_ns: int | None
     header: dict[str, Any]
     hidden: bool
+    certified: bool
 
     def differs(self, frame: Frame) -> bool:
         return (self.size, self.sha256) != (frame.size, frame.sha256) or self.header != frame.header.to_dict()
@@ -82,7 +100,7 @@ class _Known:
 
 def _known(connection: Connection, frames: Sequence[Frame]) -> dict[str, _Known]:
     rows = connection.execute(
-        "SELECT f.dp_id, f.id, f.size, f.sha256, f.path, f.mtime_ns, h.header, f.hidden "
+        "SELECT f.dp_id, f.id, f.size, f.sha256, f.path, f.mtime_ns, h.header, f.hidden, f.certified "
         "FROM frame f JOIN frame_header h ON h.frame_id = f.id WHERE f.dp_id = ANY(%s)",
         [[frame.dp_id for frame in frames]],
     )

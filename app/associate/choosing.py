@@ -151,7 +151,8 @@ def enough(
 def crosses(candidate: Candidate, asker: Asker, breakpoints: Sequence[Breakpoint]) -> bool:
     """A breakpoint of this kind of calibration lies strictly between the two MJD-OBS.
 
-    A raw file is named by RAW.TYPE and DO.CATG, a master by PRO.CATG, a virtual product by all three.
+    A raw file is named by RAW.TYPE and DO.CATG, a virtual product by these and PRO.CATG, a master by its
+    PRO.CATG alone: an entry that says more than `ANY` of the raw files only is not for masters.
     """
     here, there = time_of(asker.keywords), time_of(candidate.keywords)
     if here is None or there is None or candidate.pool == "static":
@@ -160,11 +161,12 @@ def crosses(candidate: Candidate, asker: Asker, breakpoints: Sequence[Breakpoint
     for each in breakpoints:
         if not low < each.mjd < high:
             continue
-        names = [(each.pro_catg, str(candidate.keywords.get("PRO.CATG", "")))]
-        if candidate.pool == "raw":
-            names = [(each.raw_type, candidate.raw_type), (each.do_class, candidate.tag)]
-        elif candidate.pool == "virtual":
-            names += [(each.raw_type, candidate.raw_type), (each.do_class, candidate.tag)]
+        made = (each.pro_catg, str(candidate.keywords.get("PRO.CATG", "")))
+        raws = [(each.raw_type, candidate.raw_type), (each.do_class, candidate.tag)]
+        if candidate.pool == "master":
+            names = [made] if each.pro_catg != "ANY" else [(each.raw_type, ""), (each.do_class, "")]
+        else:
+            names = raws if candidate.pool == "raw" else [made, *raws]
         if all(wanted in ("ANY", name) for wanted, name in names):
             return True
     return False

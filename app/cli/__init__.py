@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from errno import EPIPE
+from typing import Any
 
 import click
+import psycopg
+import sqlalchemy.exc
 
 from app.cli import archive, associate, jobs, rules, service
 from app.errors import CalselError
+from processing.esorex import EsorexError
+from processing.graph import PlanError
+from processing.simulate.echelle import SimulationError
 
 __all__ = ["main"]
 
 
 class _Commands(click.Group):
-    """Turns the project's own errors into one line on stderr and exit code 1; bugs keep their traceback."""
+    """Turns what goes wrong outside into a message on stderr and exit code 1; bugs keep their traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        # A terminal that cannot show ✓ or … shows a question mark.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except CalselError as error:
-            click.secho(f"calsel: {error}", fg="red", err=True)
-            sys.exit(1)
+        except (CalselError, EsorexError, PlanError, SimulationError) as error:
+            message = str(error)
+        except (psycopg.OperationalError, sqlalchemy.exc.OperationalError) as error:
+            cause = error.orig if isinstance(error, sqlalchemy.exc.OperationalError) else error
+            message = f"the database failed: {str(cause).strip()}; look at it with 'calsel db status'"
+        except OSError as error:
+            if error.errno == EPIPE:  # whoever read our output has seen enough; click ends quietly
+                raise
+            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        click.secho(f"calsel: {message}", fg="red", err=True)
+        sys.exit(1)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="calselector", prog_name="calsel")
 def main() -> None:
-    r"""CalSelector, in the open: which calibrations belong to a science frame, and the reduced frame.
+    """CalSelector, in the open: which calibrations belong to a science frame, and the reduced frame.
 
     \b
     A first walk, with a folder of raw FITS files:
-      calsel ingest ~/data                     index the files
-      calsel associate UVES.2012-03-12T…       the explained tree of a science frame
-      calsel run UVES.2012-03-12T…             run the recipes of that tree
-      calsel serve                             the same over HTTP
+      calsel ingest ~/data            index the files
+      calsel associate DP_ID          the tree of a science frame
+      calsel run DP_ID                run the recipes of that tree
+      calsel serve                    the same over HTTP
+
+    DP_ID is the file's ARCFILE without .fits, such as UVES.2012-03-12T04:05:06.789. Without files,
+    'calsel demo' simulates some.
 
     Without CALSEL_DATABASE_URL an embedded PostgreSQL is started below CALSEL_HOME.
-    """
+    """  # noqa: D301 (a \b of click's, not a backslash)
 
 
 for command in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from app.archive.index import Index
 from app.archive.quality import Verdict, add_breakpoints, breakpoints, judge
 from app.archive.storing import Stored
 from app.errors import RequestError
-from app.ingest import Ingested, ingest, stale_rules, use_rules
+from app.ingest import FITS_SUFFIXES, TABLE_SUFFIXES, Ingested, ingest, stale_rules, use_rules
 from app.opening import database, open_index
 from app.rulebook import load_library
 from app.terminal import make_console, progress
@@ -24,16 +25,23 @@ from app.terminal import make_console, progress
 PATH = click.Path(exists=True, path_type=Path)
 
 
-@click.command("ingest")
+@click.command("ingest", short_help="Index FITS files, header texts, archive tables.")
 @click.argument("paths", nargs=-1, type=PATH)
 @click.option("--certified", is_flag=True, help="The frames were quality-checked where they come from.")
 @click.option("--watch", is_flag=True, help="Go on and index what arrives, until stopped.")
-@click.option("--every", default=10.0, show_default=True, help="Seconds between two looks, with --watch.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds between two looks, with --watch.",
+)
 def ingest_command(paths: tuple[Path, ...], certified: bool, watch: bool, every: float) -> None:
     """Index FITS files (.fits .gz .fz .Z), .hdr texts and archive tables (CSV, VOTable).
 
     PATHS are files or folders; without any, the folder CALSEL_ARCHIVE. A file that cannot be read is
-    told by name and skipped, the rest goes in; then the exit code is 1. Doing it twice changes nothing.
+    told by name and skipped, the rest goes in; then the exit code is 1, as when there is no file to read.
+    Doing it twice changes nothing.
     """
     settings = config.read()
     console = make_console(stderr=True)
@@ -43,13 +51,21 @@ def ingest_command(paths: tuple[Path, ...], certified: bool, watch: bool, every:
     with open_index(settings) as index:
         _rules(index, settings, console)
         outcome = _once(index, paths, certified, console)
+        told = {str(error) for error in outcome.skipped}
         while watch:
             time.sleep(every)
             again = ingest(index, paths, certified=certified)
-            if again.stored.new or again.stored.changed:
+            bad = {str(error) for error in again.skipped}
+            if again.stored.new or again.stored.changed or bad - told:
                 _tell(again, console)
+            told = bad
     if outcome.skipped:
         raise SystemExit(1)
+    if outcome.stored == Stored():
+        raise RequestError(
+            f"{', '.join(map(str, paths))}: no file to ingest; names end in "
+            f"{' '.join((*FITS_SUFFIXES, *TABLE_SUFFIXES))}"
+        )
 
 
 def _once(index: Index, paths: tuple[Path, ...], certified: bool, console: Console) -> Ingested:
@@ -67,7 +83,7 @@ def _tell(outcome: Ingested, console: Console) -> None:
         highlight=False,
     )
     for error in outcome.skipped:
-        console.print(f"skipped {error}", style="yellow", highlight=False, markup=False)
+        console.print(f"skipped {error}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rules(index: Index, settings: config.Settings, console: Console) -> None:
@@ -84,19 +100,37 @@ def _rules(index: Index, settings: config.Settings, console: Console) -> None:
             f"the rules folder differs from the active rulebooks ({names}): "
             "run 'calsel rules activate' to use it",
             style="yellow",
+            highlight=False,
+            soft_wrap=True,
         )
 
 
-@click.command("certify")
+def _account() -> str:
+    """The account that runs this; its number where it has no name, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+@click.command("certify", short_help="Accept, reject, hide or show frames.")
 @click.argument("dp_ids", nargs=-1, required=True)
-@click.option("--reject", "verdict", flag_value="rejected", help="Take the certification away.")
-@click.option("--hide", "verdict", flag_value="hidden", help="Bad quality: never choose it again.")
-@click.option("--show", "verdict", flag_value="shown", help="Undo --hide.")
+@click.option("--reject", is_flag=True, help="Take the certification away.")
+@click.option("--hide", is_flag=True, help="Bad quality: never choose it again.")
+@click.option("--show", is_flag=True, help="Undo --hide.")
 @click.option("--reason", default="", help="Why; kept in the history.")
-@click.option("--who", default=getpass.getuser, help="Who says so; kept in the history.  [default: you]")
-def certify_command(dp_ids: tuple[str, ...], verdict: Verdict | None, reason: str, who: str) -> None:
-    """Say that frames passed quality control; masters are chosen only once certified."""
-    verdict = verdict or "certified"
+@click.option("--who", default=_account, help="Who says so; kept in the history.  [default: you]")
+def certify_command(
+    dp_ids: tuple[str, ...], reject: bool, hide: bool, show: bool, reason: str, who: str
+) -> None:
+    """Say that frames passed quality control; masters are chosen only once certified.
+
+    DP_IDS are raw frames, or products by their file's name without .fits. One that is not in the archive
+    leaves all of them as they were.
+    """
+    if reject + hide + show > 1:
+        raise click.UsageError("--reject, --hide and --show exclude each other; call certify for each")
+    verdict: Verdict = "rejected" if reject else "hidden" if hide else "shown" if show else "certified"
     with open_index(config.read()) as index, index.writing() as (connection, books):
         count = judge(connection, books, dp_ids, verdict, who, reason)
     click.echo(f"{count} {verdict}")
@@ -108,9 +142,16 @@ def breakpoints_group() -> None:
 
 
 @breakpoints_group.command("load")
-@click.argument("file", type=PATH)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def load_breakpoints(file: Path) -> None:
-    """Add breakpoints from a JSON list in the form of CalSelector's /calselector/v1/breakpoints."""
+    """Add breakpoints from a JSON list in the form of CalSelector's /calselector/v1/breakpoints.
+
+    \b
+    [{"mjdObs": 60237.6, "instrument": "UVES", "dpInstrument": "UVES",
+      "rawType": "WAVE_ECH_BLUE", "proCatg": "ANY", "doClass": "ANY"}]
+
+    No association of that instrument and type crosses mjdObs; "ANY" means all. A wrong entry leaves all out.
+    """  # noqa: D301 (a \b of click's, not a backslash)
     try:
         entries = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
@@ -127,7 +168,7 @@ def list_breakpoints() -> None:
             click.echo(f"{each.mjd:.4f} {each.instrument} {each.raw_type} {each.pro_catg} {each.do_class}")
 
 
-@click.group("db")
+@click.group("db", short_help="Upgrade, look at or stop the database.")
 def db_group() -> None:
     """The database: make or upgrade its tables, look at the embedded server, stop it."""
 
@@ -147,7 +188,9 @@ def db_status() -> None:
     """Which database is used, and whether it answers."""
     settings = config.read()
     if settings.database_url is None:
-        click.echo(f"embedded, {settings.home}: {embedded.status(settings.home)}")
+        found = embedded.status(settings.home)
+        state = "stopped; the next command starts it" if found.pid is None else f"runs, process {found.pid}"
+        click.echo(f"embedded: {state}\ndata {found.data}\nlog  {found.log}")
         return
     engine = connect(settings.database_url)
     click.echo(f"{engine.url.render_as_string(hide_password=True)}: answers")
@@ -157,8 +200,10 @@ def db_status() -> None:
 @db_group.command("stop")
 def stop_db() -> None:
     """Stop the embedded server now (it stops by itself when nobody uses it)."""
-    embedded.stop(config.read().home)
-    click.echo("stopped")
+    settings = config.read()
+    if settings.database_url is not None:
+        raise RequestError("CALSEL_DATABASE_URL names a server of your own, which calsel does not stop")
+    click.echo("stopped" if embedded.stop(settings.home) else "was not running")
 
 
 COMMANDS = (ingest_command, certify_command, breakpoints_group, db_group)

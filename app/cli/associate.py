@@ -17,7 +17,7 @@ from app.tree import Mode, Tree
 MODES = click.Choice(["Raw2Raw", "Raw2Master"], case_sensitive=False)
 
 
-@click.command("associate")
+@click.command("associate", short_help="Find the calibrations of a science frame.")
 @click.argument("dp_id")
 @click.option("--mode", type=MODES, default="Raw2Raw", show_default=True, help="Raw or reduced calibrations.")
 @click.option(
@@ -42,8 +42,11 @@ def associate_command(dp_id: str, mode: Mode, name: str, explain: bool, output: 
     with open_index(config.read()) as index:
         tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json")
     if name == "tree":
-        console = Console(file=output.open("w"), width=120) if output else make_console()
-        print_tree(tree, console, explain=explain)
+        if output:
+            with output.open("w", encoding="utf-8") as file:
+                print_tree(tree, Console(file=file, width=120), explain=explain)
+        else:
+            print_tree(tree, make_console(), explain=explain)
     elif name == "sof" and output:
         output.mkdir(parents=True, exist_ok=True)
         for file_name, content in sof.split(tree).items():

@@ -17,7 +17,7 @@ from app.worker import Reduction, reduce
 from processing.graph import Plan
 
 
-@click.command("run")
+@click.command("run", short_help="Run the recipes that reduce a science frame.")
 @click.argument("dp_id")
 @click.option(
     "--mode", type=MODES, default="Raw2Raw", show_default=True, help="Start from raw or from masters."

@@ -16,7 +16,7 @@ from app.terminal import make_console, progress
 from processing.esorex import Esorex, EsorexError
 
 
-@click.group("rules")
+@click.group("rules", short_help="Check, activate and list rulebooks.")
 def rules_group() -> None:
     """Rulebooks in OCA: check them, make them the active ones, list them."""
 
@@ -42,7 +42,8 @@ def check_command(files: tuple[Path, ...], quiet: bool) -> None:
             warnings += diagnostic.severity == "warning"
             if diagnostic.severity == "error" or not quiet:
                 click.echo(str(diagnostic))
-    click.echo(f"{len(files)} files, {errors} errors, {warnings} warnings", err=True)
+    counts = ((len(files), "file"), (errors, "error"), (warnings, "warning"))
+    click.echo(", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts), err=True)
     if errors:
         raise SystemExit(1)
 

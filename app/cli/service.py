@@ -11,13 +11,22 @@ import uvicorn
 
 from app import config
 from app.demo import demo
+from app.errors import RequestError
 from app.opening import open_index
 
 
-@click.command("serve")
+@click.command("serve", short_help="Answer association requests over HTTP.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
-@click.option("--workers", default=1, show_default=True, help="Processes that answer side by side.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that answer side by side.",
+)
 def serve_command(host: str, port: int, workers: int) -> None:
     """Answer association requests over HTTP; /docs describes the interface."""
     # Opened here first: a wrong schema or an absent database is told in one line, before any worker starts.
@@ -32,7 +41,7 @@ def serve_command(host: str, port: int, workers: int) -> None:
         )
 
 
-@click.command("health")
+@click.command("health", short_help="Ask a running service whether it is well.")
 @click.argument("url", required=False)
 @click.option(
     "--wait", default=0.0, show_default=True, help="Seconds to wait for a service that is starting."
@@ -45,16 +54,20 @@ def health_command(url: str | None, wait: float) -> None:
         try:
             answer = httpx.get(f"{base}/health", timeout=5)
             break
+        except httpx.InvalidURL as error:
+            raise RequestError(f"{base}: {error}; give a URL such as http://localhost:8000") from error
         except httpx.TransportError as error:
             if time.monotonic() >= deadline:
-                raise click.ClickException(f"{base} does not answer: {error}") from error
+                raise RequestError(
+                    f"{base} does not answer: {error}; start the service with 'calsel serve', or name its URL"
+                ) from error
             time.sleep(0.2)
     click.echo(answer.text)
     if answer.is_error:
         raise SystemExit(1)
 
 
-@click.command("demo")
+@click.command("demo", short_help="Walk the whole way on a simulated archive.")
 @click.option(
     "--folder",
     default="demo",

@@ -28,8 +28,8 @@ def check(rules: RuleFile, file: Path, installed: frozenset[str] | None = None) 
 
     Errors: an action that is executed but not defined, or defined twice. Warnings: actions that are
     never executed, organisation and association rules on a category that nothing assigns or makes,
-    recipes that are not among `installed` (None: not checked), science without a product, a plan window
-    on an association that is switched off, groups that are no groups.
+    recipes that are not among `installed` (None: not checked), science without a product, groups
+    that are no groups, actions that need their own product.
     """
     lines = file.read_bytes().decode("utf-8", "replace").splitlines()
     name = file.name
@@ -43,6 +43,7 @@ def check(rules: RuleFile, file: Path, installed: frozenset[str] | None = None) 
         *_actions(rules),
         *_organisation(rules),
         *_associations(rules),
+        *_cycles(rules),
         *_recipes(rules, installed),
         *_science(rules),
     ):
@@ -97,6 +98,37 @@ def _associations(rules: RuleFile) -> Iterator[_Finding]:
                 if rule.source == "calibFiles" and {(key, value), ("PRO.CATG", value)} & made:
                     continue
                 yield "warning", rule.pos, f'dead association: nothing makes {key} = "{value}"'
+
+
+def _cycles(rules: RuleFile) -> Iterator[_Finding]:
+    """Actions that need, at whatever depth, what only they make: their groups are never complete."""
+    needs: dict[str, set[str]] = {}
+    makes: dict[str, set[str]] = {}
+    for action in rules.actions:
+        wanted = [rule for rule in action.associations if rule.limits[0] and rule.source == "calibFiles"]
+        needs[action.name] = {
+            value for rule in wanted for key, value in _demands(rule.condition) if key == "PRO.CATG"
+        }
+        makes[action.name] = {
+            value.value for product in action.products for value in _values(product.assigns, "PRO.CATG")
+        }
+    for action in rules.actions:
+        below = _below(action.name, needs, makes)
+        if action.name in below:
+            yield "warning", action.pos, f"cycle: {action.name} needs its own product; it is never complete"
+
+
+def _below(name: str, needs: dict[str, set[str]], makes: dict[str, set[str]]) -> set[str]:
+    """The actions that must have run before this one, where each category has a single maker."""
+    found: set[str] = set()
+    rest = [name]
+    while rest:
+        for category in needs[rest.pop()]:
+            makers = [maker for maker, made in makes.items() if category in made]
+            if len(makers) == 1 and makers[0] not in found:
+                found.add(makers[0])
+                rest.append(makers[0])
+    return found
 
 
 def _recipes(rules: RuleFile, installed: frozenset[str] | None) -> Iterator[_Finding]:

@@ -162,3 +162,22 @@ def test_a_virtual_product_is_found_by_its_first_frames_start_and_mid_exposure(
 ) -> None:
     put(index, make("B1", "BIAS", 55000.0, EXPTIME=864.0))
     assert {row[2:4] for row in dump()["keys"] if row[7] is not None} == {(55000.005, 55000.0)}
+
+
+def test_a_header_alone_changes_nothing_of_a_frame_whose_file_is_known(index: Index) -> None:
+    file = Frame("TOY.1", Header({"INSTRUME": "TOY", "A": 1}), size=2880, sha256="aa", path="/a.fits")
+    with index.writing() as (connection, books):
+        store(connection, books, [file])
+        outcome = store(connection, books, [Frame("TOY.1", Header({"INSTRUME": "TOY", "A": 2}))])
+        path = connection.execute("SELECT path FROM frame WHERE dp_id = 'TOY.1'").fetchone()
+    assert outcome == Stored(unchanged=1)
+    assert path == ("/a.fits",)
+
+
+def test_the_history_tells_that_a_changed_file_lost_its_certification(index: Index) -> None:
+    header = Header({"INSTRUME": "TOY"})
+    with index.writing() as (connection, books):
+        store(connection, books, [Frame("TOY.1", header, 2880, "aa", "/a.fits", certified=True)])
+        store(connection, books, [Frame("TOY.1", header, 2880, "bb", "/a.fits")])
+        events = connection.execute("SELECT verdict, who, reason FROM quality_event").fetchall()
+    assert events == [("rejected", "ingest", "the content has changed")]
