@@ -156,6 +156,8 @@ def load_breakpoints(file: Path) -> None:
         entries = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
         raise RequestError(f"{file}: not JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise RequestError(f"{file}: no JSON list of breakpoints; put [ ] around it")
     with open_index(config.read()) as index, index.connection() as connection:
         click.echo(f"{add_breakpoints(connection, entries)} new breakpoints")
 
