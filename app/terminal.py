@@ -122,10 +122,10 @@ def reasons(slot: Slot) -> list[str]:
         counts = [f"{len(slot.chosen)} chosen", f"{why.surplus} more would do"]
         counts += [f"{refusal.count} refused by {refusal.clause}" for refusal in why.refused]
         lines.append(f"{near}{why.seen} candidates: {'; '.join(counts)}" if why.seen else "no candidates")
-    if why.runner_up:
-        days = "" if why.runner_up.days is None else f" {why.runner_up.days:+.2f} d"
-        doubt = "" if why.runner_up.certified else ", not certified"
-        lines.append(f"runner-up: {why.runner_up.name}{days} {why.runner_up.match}{doubt}")
+    for word, rival in zip(("runner-up", *("then",) * len(why.rivals)), why.rivals, strict=False):
+        days = "" if rival.days is None else f" {rival.days:+.2f} d"
+        doubt = "" if rival.certified else ", not certified"
+        lines.append(f"{word}: {rival.name}{days} {rival.match}{doubt}")
     if not slot.chosen:
         lines.append(f"would have to exist: {why.needed}")
     return lines

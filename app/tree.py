@@ -75,17 +75,22 @@ class Why:
     `seen` candidates were looked at; each was chosen, refused by the first clause that is false,
     or surplus (acceptable, but more than the rule wants): seen = chosen + surplus + refused.
     `counted` is False where the answer was asked for without the counts. `limited` says that only
-    the nearest `seen` candidates were counted. `needed` says, of a slot that is empty or short, what
-    would have to exist.
+    the nearest `seen` candidates were counted. `rivals` are the next best ones, the runner-up first.
+    `needed` says, of a slot that is empty or short, what would have to exist.
     """
 
     needed: str = ""
     seen: int = 0
     surplus: int = 0
     refused: tuple[Refusal, ...] = ()
-    runner_up: Rival | None = None
+    rivals: tuple[Rival, ...] = ()
     counted: bool = False
     limited: bool = False
+
+    @property
+    def runner_up(self) -> Rival | None:
+        """The acceptable candidate that came next."""
+        return self.rivals[0] if self.rivals else None
 
 
 @dataclass(frozen=True, slots=True)

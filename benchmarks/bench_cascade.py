@@ -35,7 +35,6 @@ from benchmarks.archive import INSTRUMES, frames, rulebooks
 from benchmarks.report import Line, cpu_seconds, machine, p50_p95, resident_mb, show
 
 _RULES = ROOT / "rules"
-_WARM_UP = 50
 _PASSES = 3
 
 
@@ -152,18 +151,20 @@ def _vacuum(index: Index) -> None:
 
 
 def _science(index: Index, number: int) -> list[str]:
-    """Science frames of random instruments and nights, the warm-up's first."""
+    """Science frames of random instruments and nights, the same ones each time."""
     with index.connection() as connection:
         rows = connection.execute(
             "SELECT dp_id FROM classified JOIN frame ON id = frame_id WHERE tag = 'SCI' "
             "ORDER BY md5(dp_id) LIMIT %s",
-            [number + _WARM_UP],
+            [number],
         )
         return [dp_id for (dp_id,) in rows]
 
 
 def _timed(ask: Callable[[str], object], dp_ids: list[str]) -> tuple[list[float], list[float]]:
-    """Milliseconds of every request, in three passes over the frames; the best of each frame's three."""
+    """Milliseconds of every request, in three passes after one to warm up; the best of each frame's three."""
+    for dp_id in dp_ids:
+        ask(dp_id)
     passes = []
     for _ in range(_PASSES):
         times = []
@@ -184,11 +185,9 @@ def _times(what: str, goal_ms: float, every: list[float], best: list[float]) -> 
 
 
 def _in_process(index: Index, dp_ids: list[str]) -> Iterator[Line]:
-    for dp_id in dp_ids[:_WARM_UP]:
-        index.associate(dp_id)
     busy = process_time()
-    every, best = _timed(index.associate, dp_ids[_WARM_UP:])
-    busy = (process_time() - busy) / len(every) * 1e3
+    every, best = _timed(index.associate, dp_ids)
+    busy = (process_time() - busy) / (len(every) + len(dp_ids)) * 1e3
     yield from _times("engine in process", 5, every, best)
     yield Line("  of which Python (CPU, mean)", f"{busy:.1f} ms")
     shapes = [_shape(index.associate(dp_id)) for dp_id in dp_ids]
@@ -236,10 +235,10 @@ def _over_http(url: str, dp_ids: list[str]) -> Iterator[Line]:
             answer = client.get("/calselector/v1/associations", params={"dp_id": dp_id, "mode": "Raw2Raw"})
             return len(answer.raise_for_status().content)
 
-        size = fmean(ask(dp_id) for dp_id in dp_ids[:_WARM_UP])
+        size = fmean(ask(dp_id) for dp_id in dp_ids[:100])
         busy = cpu_seconds(pid)
-        every, best = _timed(ask, dp_ids[_WARM_UP:])
-        busy = (cpu_seconds(pid) - busy) / len(every) * 1e3
+        every, best = _timed(ask, dp_ids)
+        busy = (cpu_seconds(pid) - busy) / (len(every) + len(dp_ids)) * 1e3
         memory, books = resident_mb(pid), len(client.get("/health").json()["rulebooks"])
     yield from _times("XML over HTTP, one client", 10, every, best)
     yield Line("  of which the web worker (CPU, mean)", f"{busy:.1f} ms")

@@ -2,5 +2,16 @@
 
 from app.associate.cascade import associate, unsupported
 from app.associate.ports import Archive, Breakpoint, Candidate, Dataset, Question
+from app.associate.wish import NOTHING, Wish
 
-__all__ = ["Archive", "Breakpoint", "Candidate", "Dataset", "Question", "associate", "unsupported"]
+__all__ = [
+    "NOTHING",
+    "Archive",
+    "Breakpoint",
+    "Candidate",
+    "Dataset",
+    "Question",
+    "Wish",
+    "associate",
+    "unsupported",
+]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from app.associate.choosing import COUNTED, Asker, Ranked, accept, count, enough, needed, rival
 from app.associate.ports import Archive, Candidate, Dataset, Pool, Question
+from app.associate.wish import NOTHING, Wish
 from app.classify import UNCLASSIFIED, unsupported_category
 from app.header import UNDEFINED, Maybe
 from app.organise import exposed, product_name, virtual_keywords
@@ -21,26 +22,29 @@ UNSUPPORTED = "No association could be established: this file type is not suppor
 _NEAREST = 3
 
 
-def associate(archive: Archive, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
+def associate(
+    archive: Archive, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False, wish: Wish = NOTHING
+) -> Tree:
     """The calibrations of the dataset that `dp_id` belongs to.
 
     With `explain` every slot also counts what each clause refused. Raises UnknownFrameError. Asked for
-    masters where one is missing, the raw cascade answers and the tree says so.
+    masters where one is missing, the raw cascade answers and the tree says so; a `wish` that prefers one
+    kind is answered slot by slot instead. `wish.exclude` and `wish.as_of` are the archive's to fulfil.
     """
     dataset = _science(archive, dp_id)
     if dataset is None:
         return unsupported(archive.frame(dp_id), archive.header(dp_id), mode, archive.revision)
-    if mode == "Raw2Master":
-        root = _Cascade(archive, "Raw2Master", explain).node(dataset, frozenset())
-        missing = _missing_masters(archive, root)
-        if not missing:
-            return _signed(archive, dp_id, mode, "Raw2Master", _root(root))
-        note = f"Raw2Master was asked for, but {' and '.join(missing)}: Raw2Raw answers instead"
-        root = _Cascade(archive, "Raw2Raw", explain).node(dataset, frozenset())
-        return _signed(archive, dp_id, mode, "Raw2Raw", _root(replace(root, messages=(note, *root.messages))))
-    return _signed(
-        archive, dp_id, mode, mode, _root(_Cascade(archive, mode, explain).node(dataset, frozenset()))
-    )
+    notes = [f"asked with {wish}"] if str(wish) else []
+    root = _Cascade(archive, mode, explain, wish).node(dataset, frozenset())
+    missing = _missing_masters(archive, root) if mode == "Raw2Master" and not wish.prefer else []
+    executed = mode
+    if missing:
+        executed = "Raw2Raw"
+        notes.append(f"Raw2Master was asked for, but {' and '.join(missing)}: Raw2Raw answers instead")
+        root = _Cascade(archive, executed, explain, wish).node(dataset, frozenset())
+    # The root is certified when every main calibration below it is (the value that counts, ESO's FAQ).
+    root = replace(root, certified=_all_certified(root), messages=(*notes, *root.messages))
+    return Tree(dp_id, mode, executed, root, archive.book.name, archive.book.checksum, archive.revision)
 
 
 def _science(archive: Archive, dp_id: str) -> Dataset | None:
@@ -61,15 +65,6 @@ def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: i
     messages = (UNSUPPORTED, reason) if reason else (UNSUPPORTED,)
     node = Node(category, (file,), certified=False, complete=False, messages=messages)
     return Tree(file.dp_id, mode, mode, node, revision=revision)
-
-
-def _signed(archive: Archive, dp_id: str, asked: Mode, mode: Mode, root: Node) -> Tree:
-    return Tree(dp_id, asked, mode, root, archive.book.name, archive.book.checksum, archive.revision)
-
-
-def _root(node: Node) -> Node:
-    """The root is certified when every main calibration below it is (the value that counts, ESO's FAQ)."""
-    return replace(node, certified=_all_certified(node))
 
 
 def _all_certified(node: Node) -> bool:
@@ -107,10 +102,13 @@ class _Answered:
 class _Cascade:
     """One walk down; a group that several parents need is answered once."""
 
-    def __init__(self, archive: Archive, mode: Mode, explain: bool) -> None:
+    def __init__(self, archive: Archive, mode: Mode, explain: bool, wish: Wish) -> None:
         self.archive = archive
         self.pools: tuple[Pool, ...] = ("static", "virtual") if mode == "Raw2Raw" else ("static", "master")
+        if wish.prefer:
+            self.pools = ("static", "master", "virtual")
         self.explain = explain
+        self.wish = wish
         self.known: dict[str, Node] = {}
         self.datasets: dict[int, Dataset] = {}
         self.offers: dict[int, dict[int, tuple[Question, list[Candidate]]]] = {}
@@ -128,6 +126,7 @@ class _Cascade:
             dataset.middle,
             path | {dataset.content},
             frozenset(file.dp_id for file in dataset.files),
+            self.wish,
         )
         self._look_up([dataset])
         answered = self._ask(_active(action), asker, self.offers[dataset.ref])
@@ -177,7 +176,7 @@ class _Cascade:
         again: dict[int, Question] = {}
         for n, (question, offer) in offers.items():
             ranked[n] = self._accept(wanted[n], asker, offer)
-            if not enough(ranked[n], offer, wanted[n], asker, question.limit or 0):
+            if question.limit and not enough(ranked[n], offer, wanted[n], asker, question.limit):
                 again[n] = replace(question, limit=None)
         for n, more in zip(again, self.archive.candidates(list(again.values())), strict=True):
             ranked[n] = self._accept(wanted[n], asker, more)
@@ -191,7 +190,10 @@ class _Cascade:
             return None
         low, high = wanted.condition.window(asker.keywords)
         pools: tuple[Pool, ...] = ("raw",) if wanted.auxiliary else self.pools
-        return Question(key, pools, asker.middle, low, high, max(_NEAREST, wanted.maximum + 1))
+        # The preferred kind may be far behind the nearest of the other.
+        nearest = max(_NEAREST, wanted.maximum + max(1, self.wish.alternatives))
+        limit = None if self.wish.prefer else nearest
+        return Question(key, pools, asker.middle, low, high, limit)
 
     def _accept(self, wanted: Wanted, asker: Asker, offers: Sequence[Candidate]) -> list[Ranked]:
         for candidate in offers:
@@ -226,7 +228,7 @@ class _Cascade:
                 needed=(
                     needed(each, asker, self._makers(each)) if len(ranked[n]) < max(1, each.minimum) else ""
                 ),
-                runner_up=rival(ranked[n][each.maximum]) if len(ranked[n]) > each.maximum else None,
+                rivals=tuple(map(rival, ranked[n][each.maximum :][: max(1, self.wish.alternatives)])),
             )
             for n, each in enumerate(wanted)
         ]

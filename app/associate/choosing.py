@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.associate.ports import Breakpoint, Candidate
+from app.associate.wish import NOTHING, Wish
 from app.header import Maybe
 from app.oca.evaluate import EMPTY
 from app.organise import time_of
@@ -21,6 +22,7 @@ SELF = "one of its own files"
 CYCLE = "needs the product it would calibrate (cycle)"
 UNCERTIFIED = "master is not certified"
 BREAKPOINT = "breakpoint between the two times"
+EXCLUDED = "excluded by the request"
 
 # Nearest candidates of a category that are counted for the reasons; more are told as "nearest n".
 COUNTED = 1000
@@ -31,22 +33,24 @@ class Asker:
     """The group that needs a calibration: its primary's keywords, its time, its files, the way down to it.
 
     `path` holds the contents of the groups above it and its own, `own` the dp_ids of its files.
+    `wish` is what the request asks beyond the rules.
     """
 
     keywords: Mapping[str, Maybe]
     middle: float | None
     path: frozenset[str]
     own: frozenset[str]
+    wish: Wish = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An acceptable candidate with its place: inside the plan, certified, near, earlier, name, rule."""
+    """An acceptable candidate and its place: in the plan, preferred, certified, near, earlier, name, rule."""
 
     candidate: Candidate
     match: str
     days: float | None
-    order: tuple[bool, bool, float, float, str, int, int]
+    order: tuple[bool, bool, bool, float, float, str, int, int]
 
 
 def accept(
@@ -68,7 +72,7 @@ def refusal(
 ) -> Refusal | None:
     """The first reason to refuse a candidate; None when it is acceptable."""
     if candidate.state == "hidden":
-        return Refusal(HIDDEN, 1)
+        return Refusal(EXCLUDED if candidate.name in asker.wish.exclude else HIDDEN, 1)
     for clause in wanted.condition.clauses:
         if not clause.test(candidate.keywords, asker.keywords, EMPTY):
             return Refusal(clause.text, 1, clause.line)
@@ -82,28 +86,31 @@ def refusal(
         return Refusal(UNCERTIFIED, 1)
     if crosses(candidate, asker, breakpoints):
         return Refusal(BREAKPOINT, 1)
+    days, oldest = _days(candidate, asker), asker.wish.max_age
+    if days is not None and oldest is not None and abs(days) > oldest:
+        return Refusal(f"farther than max_age = {oldest:g} d", 1)
     return None
 
 
 def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
     """Where a candidate stands.
 
-    Inside the plan first, then certified, then the smallest distance of the mid exposures, then the
-    earlier one, then the name; of groups with one primary, the first rule's. Files without a time come
-    after those with one, the newest name first (M.<INSTR>.<ingestion time>: the later static is the
-    better one).
+    Inside the plan first, then the kind that the request prefers, then certified, then the smallest
+    distance of the mid exposures, then the earlier one, then the name; of groups with one primary, the
+    first rule's. Files without a time come after those with one, the newest name first
+    (M.<INSTR>.<ingestion time>: the later static is the better one).
     """
     inside = wanted.condition.inside_plan(candidate.keywords, asker.keywords)
-    days = None
-    if candidate.middle is not None and asker.middle is not None:
-        days = candidate.middle - asker.middle
+    days = _days(candidate, asker)
     match = NOT_APPLICABLE
     if wanted.condition.soft:
         match = CALIB_PLAN if inside else EXTENDED
     distance, earlier = (math.inf, 0.0) if days is None else (abs(days), days)
     name = candidate.name if days is not None else _newest_first(candidate.name)
+    preferred = "virtual" if asker.wish.prefer == "raw" else "master"
     order = (
         not inside,
+        asker.wish.prefer is not None and candidate.pool != preferred,
         not candidate.certified,
         distance,
         earlier,
@@ -133,9 +140,10 @@ def enough(
     full = {side: max(far) for side, far in sides.items() if len(far) >= limit}
     if not full:
         return True
-    if len(ranked) <= wanted.maximum:
+    kept = wanted.maximum + max(1, asker.wish.alternatives)
+    if len(ranked) < kept:
         return False
-    outside, uncertified, distance = ranked[wanted.maximum].order[:3]
+    outside, _, uncertified, distance = ranked[kept - 1].order[:4]
     low, high = wanted.condition.plan(asker.keywords)
     here = time_of(asker.keywords)
     for (certified, before), far in full.items():
@@ -223,6 +231,13 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
     parts += [clause.text for clause in condition.clauses if clause.residual]
     text = ", ".join(parts) or "any file"
     return f"{text}; made by {' or '.join(makers)}" if makers else text
+
+
+def _days(candidate: Candidate, asker: Asker) -> float | None:
+    """Signed distance of the mid exposures."""
+    if candidate.middle is None or asker.middle is None:
+        return None
+    return candidate.middle - asker.middle
 
 
 def _moment(mjd: float, word: str) -> str:

@@ -110,7 +110,7 @@ def cascade() -> Tree:
                     seen=7,
                     surplus=0,
                     refused=(Refusal("inputFile.INS.GRAT2.WLEN==INS.GRAT2.WLEN", 7, 55),),
-                    runner_up=Rival("UVES.2012-03-01T10:00:00.000", -2.667, EXTENDED, certified=False),
+                    rivals=(Rival("UVES.2012-03-01T10:00:00.000", -2.667, EXTENDED, certified=False),),
                     counted=True,
                 ),
             ),
