@@ -71,11 +71,12 @@ def activate(connection: Connection, wanted: Library, report: Report | None = No
         total = _count(connection, instrumes)
         done = 0
         for rows in _frames(connection, instrumes):
-            for frame_id, frame in rows.items():
-                connection.execute(
-                    "UPDATE frame SET keywords = %s WHERE id = %s",
-                    [Jsonb(hot_keywords(frame.header, books)), frame_id],
-                )
+            hot = [Jsonb(hot_keywords(frame.header, books)) for frame in rows.values()]
+            connection.execute(
+                "UPDATE frame f SET keywords = q.hot FROM unnest(%s::bigint[], %s::jsonb[]) q(id, hot) "
+                "WHERE f.id = q.id AND f.keywords IS DISTINCT FROM q.hot",
+                [list(rows), hot],
+            )
             index(connection, new, rows, set())
             done += len(rows)
             if report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -54,8 +54,13 @@ SELECT g.id, g.rule, g.action, g.raw_type, g.state, g.middle, g.content,
 FROM frame_group g JOIN group_member p ON p.group_id = g.id
 JOIN frame f ON f.id = p.frame_id
 LEFT JOIN classified c ON c.book_id = g.book_id AND c.frame_id = f.id
-WHERE g.id = ANY(%s) ORDER BY g.id, p.position
+WHERE {{which}} ORDER BY g.id, p.position
 """
+_THESE = _DATASETS.format(which="g.id = ANY(%s)")
+_OF_FRAME = _DATASETS.format(
+    which="g.book_id = %s AND g.id IN "
+    "(SELECT m.group_id FROM group_member m JOIN frame a ON a.id = m.frame_id WHERE a.dp_id = %s)"
+)
 _FILES = f"""
 SELECT f.id, {_FILE} FROM frame f LEFT JOIN classified c ON c.book_id = %s AND c.frame_id = f.id
 WHERE f.id = ANY(%s)
@@ -63,10 +68,6 @@ WHERE f.id = ANY(%s)
 _FRAME = f"""
 SELECT f.keywords, {_FILE} FROM frame f LEFT JOIN classified c ON c.book_id = %s AND c.frame_id = f.id
 WHERE f.dp_id = %s
-"""
-_GROUPS_OF = """
-SELECT g.id FROM frame f JOIN group_member p ON p.frame_id = f.id JOIN frame_group g ON g.id = p.group_id
-WHERE f.dp_id = %s AND g.book_id = %s ORDER BY g.rule
 """
 
 
@@ -108,14 +109,7 @@ class BookView:
 
     def datasets(self, refs: Collection[int]) -> dict[int, Dataset]:
         """The groups with these numbers."""
-        if not refs:
-            return {}
-        heads: dict[int, tuple[Any, ...]] = {}
-        files: dict[int, list[File]] = {}
-        for row in self.connection.execute(_DATASETS, [sorted(refs)]):
-            heads.setdefault(row[0], row)
-            files.setdefault(row[0], []).append(File(*row[9:]))
-        return {ref: _dataset(head, tuple(files[ref])) for ref, head in heads.items()}
+        return _datasets(self.connection.execute(_THESE, [sorted(refs)])) if refs else {}
 
     def files(self, refs: Collection[int]) -> dict[int, File]:
         """The single files with these numbers."""
@@ -126,9 +120,8 @@ class BookView:
 
     def datasets_of(self, dp_id: str) -> list[Dataset]:
         """Every group that holds this frame, in the order of the rules."""
-        refs = [ref for (ref,) in self.connection.execute(_GROUPS_OF, [dp_id, self.book_id])]
-        found = self.datasets(refs)
-        return [found[ref] for ref in refs]
+        found = _datasets(self.connection.execute(_OF_FRAME, [self.book_id, dp_id]))
+        return sorted(found.values(), key=lambda dataset: dataset.rule)
 
     def frame(self, dp_id: str) -> File:
         """The frame itself. Raises UnknownFrameError."""
@@ -164,6 +157,15 @@ class BookView:
         )
         self._seen[group_id, frame_id, promise] = candidate
         return candidate
+
+
+def _datasets(rows: Iterable[TupleRow]) -> dict[int, Dataset]:
+    heads: dict[int, tuple[Any, ...]] = {}
+    files: dict[int, list[File]] = {}
+    for row in rows:
+        heads.setdefault(row[0], row)
+        files.setdefault(row[0], []).append(File(*row[9:]))
+    return {ref: _dataset(head, tuple(files[ref])) for ref, head in heads.items()}
 
 
 def _dataset(head: Sequence[Any], files: tuple[File, ...]) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
@@ -14,7 +15,8 @@ from app.archive.finding import BookView, Connection, find_frame
 from app.archive.quality import breakpoints
 from app.archive.status import Status, status
 from app.archive.storing import lock
-from app.associate import Breakpoint, associate, unsupported
+from app.archive.whatif import revision_at, what_if
+from app.associate import NOTHING, Breakpoint, Wish, associate, unsupported
 from app.errors import NoRulebookError, UnknownFrameError
 from app.rulebook import Library, Rulebook, night_of
 from app.tree import Mode, Tree
@@ -53,7 +55,7 @@ class Index:
     def rules(self, connection: Connection) -> Rules:
         """The rules in force now."""
         row = connection.execute(
-            "SELECT coalesce((SELECT number FROM revision), 0), "
+            "SELECT coalesce((SELECT max(number) FROM revision), 0), "
             "coalesce((SELECT array_agg(id || ' ' || name ORDER BY id) FROM book WHERE active), '{}')"
         ).fetchone()
         assert row is not None
@@ -80,32 +82,43 @@ class Index:
         with self.connection() as connection:
             return status(connection)
 
-    def associate(self, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False) -> Tree:
+    def associate(
+        self, dp_id: str, mode: Mode = "Raw2Raw", *, explain: bool = False, wish: Wish = NOTHING
+    ) -> Tree:
         """The calibrations of a science frame. Raises UnknownFrameError.
 
         A frame of an instrument or night that no rulebook covers gets CalSelector's answer for
         unsupported types, with the reason as a second message. The whole tree is of one revision, whatever
         is being ingested.
         """
-        with session(self.engine, snapshot=True) as connection:
-            rules = self.rules(connection)
-            row = connection.execute(
-                "SELECT instrume, mjd, hidden FROM frame WHERE dp_id = %s", [dp_id]
-            ).fetchone()
-            if row is None:
-                raise UnknownFrameError(dp_id)
-            instrume, mjd, hidden = row
-            try:
-                if hidden:
-                    raise NoRulebookError("the frame is hidden (bad quality)")
-                if mjd is None:
-                    raise NoRulebookError("the frame has no MJD-OBS, so no night picks its rulebook")
-                book = rules.library.pick(instrume, night_of(mjd))
-            except NoRulebookError as error:
-                file, header = find_frame(connection, None, dp_id)
-                return unsupported(file, header, mode, rules.revision, str(error))
-            book_id = next(number for number, each in rules.books.items() if each is book)
-            names = {book.instrument.upper(), *book.instrumes}
-            own = [each for each in rules.breakpoints if each.instrument in names]
-            view = BookView(connection, book, book_id, own, rules.revision)
-            return associate(view, dp_id, mode, explain=explain)
+        if not wish.rewrites:
+            with session(self.engine, snapshot=True) as connection:
+                return _answer(connection, self.rules(connection), dp_id, mode, explain, wish)
+        with self.connection() as connection:
+            moment = wish.as_of or datetime.now(UTC)
+            revision = revision_at(connection, moment)
+            with what_if(connection, wish):
+                books = active_books(connection)
+                rules = Rules(revision, books, library_of(books), breakpoints(connection))
+                return _answer(connection, rules, dp_id, mode, explain, wish)
+
+
+def _answer(connection: Connection, rules: Rules, dp_id: str, mode: Mode, explain: bool, wish: Wish) -> Tree:
+    row = connection.execute("SELECT instrume, mjd, hidden FROM frame WHERE dp_id = %s", [dp_id]).fetchone()
+    if row is None:
+        raise UnknownFrameError(dp_id)
+    instrume, mjd, hidden = row
+    try:
+        if hidden:
+            raise NoRulebookError("the frame is hidden (bad quality)")
+        if mjd is None:
+            raise NoRulebookError("the frame has no MJD-OBS, so no night picks its rulebook")
+        book = rules.library.pick(instrume, night_of(mjd))
+    except NoRulebookError as error:
+        file, header = find_frame(connection, None, dp_id)
+        return unsupported(file, header, mode, rules.revision, str(error))
+    book_id = next(number for number, each in rules.books.items() if each is book)
+    names = {book.instrument.upper(), *book.instrumes}
+    own = [each for each in rules.breakpoints if each.instrument in names]
+    view = BookView(connection, book, book_id, own, rules.revision)
+    return associate(view, dp_id, mode, explain=explain, wish=wish)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from app.archive.finding import Connection
@@ -16,11 +15,14 @@ from app.rulebook import Rulebook
 
 Verdict: TypeAlias = Literal["certified", "rejected", "hidden", "shown"]
 
-_SETS: dict[Verdict, str] = {
-    "certified": "certified = true",
-    "rejected": "certified = false",
-    "hidden": "hidden = true",
-    "shown": "hidden = false",
+Flag: TypeAlias = Literal["certified", "hidden"]
+
+# The flag that a verdict sets, and to what.
+_SETS: dict[Verdict, tuple[Flag, bool]] = {
+    "certified": ("certified", True),
+    "rejected": ("certified", False),
+    "hidden": ("hidden", True),
+    "shown": ("hidden", False),
 }
 
 
@@ -45,24 +47,31 @@ def judge(
             if dp_id not in ids:
                 raise UnknownFrameError(dp_id)
         numbers = sorted(ids.values())
-        connection.execute(f"UPDATE frame SET {_SETS[verdict]} WHERE id = ANY(%s)", [numbers])
+        flag, value = _SETS[verdict]
         connection.execute(
-            "UPDATE match_key m SET certified = f.certified, state = CASE WHEN f.hidden THEN %s ELSE %s END "
-            "FROM frame f WHERE f.id = m.frame_id AND m.group_id IS NULL AND f.id = ANY(%s)",
-            [STATES.index("hidden"), STATES.index("ok"), numbers],
+            f"INSERT INTO quality_event (frame_id, verdict, who, reason, was, at) "
+            f"SELECT id, %s, %s, %s, {flag}, now() FROM frame WHERE id = ANY(%s) ORDER BY id",
+            [verdict, who, reason, numbers],
         )
-        places = connection.execute(
-            "SELECT book_id, rule, part FROM partition_member WHERE frame_id = ANY(%s)", [numbers]
-        )
-        regroup(connection, books, {(b, r, p) for b, r, p in places if b in books}, {})
-        now = datetime.now(UTC)
-        for number in numbers:
-            connection.execute(
-                "INSERT INTO quality_event (frame_id, verdict, who, reason, at) VALUES (%s, %s, %s, %s, %s)",
-                [number, verdict, who, reason, now],
-            )
+        set_flag(connection, books, numbers, flag, value)
         bump(connection)
     return len(numbers)
+
+
+def set_flag(
+    connection: Connection, books: Mapping[int, Rulebook], numbers: Sequence[int], flag: Flag, value: bool
+) -> None:
+    """Set a flag of frames, by row number, in the frames, their match keys and their groups."""
+    connection.execute(f"UPDATE frame SET {flag} = %s WHERE id = ANY(%s)", [value, list(numbers)])
+    connection.execute(
+        "UPDATE match_key m SET certified = f.certified, state = CASE WHEN f.hidden THEN %s ELSE %s END "
+        "FROM frame f WHERE f.id = m.frame_id AND m.group_id IS NULL AND f.id = ANY(%s)",
+        [STATES.index("hidden"), STATES.index("ok"), list(numbers)],
+    )
+    places = connection.execute(
+        "SELECT book_id, rule, part FROM partition_member WHERE frame_id = ANY(%s)", [list(numbers)]
+    )
+    regroup(connection, books, {(b, r, p) for b, r, p in places if b in books}, {})
 
 
 _KEYS = ("mjdObs", "instrument", "dpInstrument", "rawType", "proCatg", "doClass")

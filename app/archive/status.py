@@ -27,7 +27,7 @@ def status(connection: Connection) -> Status:
     row = connection.execute(
         "SELECT split_part(current_setting('server_version'), ' ', 1), "
         "(SELECT version_num FROM alembic_version), "
-        "coalesce((SELECT number FROM revision), 0), coalesce((SELECT max(id) FROM frame), 0)"
+        "coalesce((SELECT max(number) FROM revision), 0), coalesce((SELECT max(id) FROM frame), 0)"
     ).fetchone()
     assert row is not None
     server, schema, revision, frames = row

@@ -62,7 +62,8 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
             connection, [known[f.dp_id].id for f in changed if known[f.dp_id].certified and not f.certified]
         )
         changed = [replace(frame, hidden=known[frame.dp_id].hidden) for frame in changed]
-        _update(connection, {known[frame.dp_id].id: frame for frame in changed}, books)
+        _remember(connection, stale)
+        update(connection, {known[frame.dp_id].id: frame for frame in changed}, books)
         ids = _insert(connection, fresh, books)
         rows = {**ids, **{known[frame.dp_id].id: frame for frame in changed}}
         index(connection, books, rows, places)
@@ -71,11 +72,21 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
     return Stored(len(fresh), len(changed), total - len(fresh) - len(changed))
 
 
+def _remember(connection: Connection, frame_ids: Sequence[int]) -> None:
+    """Keep these frames as they are now, before they change."""
+    connection.execute(
+        "INSERT INTO frame_version (frame_id, header, size, sha256, path, mtime_ns, release_date) "
+        "SELECT f.id, h.header, f.size, f.sha256, f.path, f.mtime_ns, f.release_date "
+        "FROM frame f JOIN frame_header h ON h.frame_id = f.id WHERE f.id = ANY(%s)",
+        [list(frame_ids)],
+    )
+
+
 def _doubt(connection: Connection, frame_ids: Sequence[int]) -> None:
     """Write down that these frames lost their certification with their content."""
     connection.execute(
-        "INSERT INTO quality_event (frame_id, verdict, who, reason, at) "
-        "SELECT unnest(%s::bigint[]), 'rejected', 'ingest', 'the content has changed', now()",
+        "INSERT INTO quality_event (frame_id, verdict, who, reason, was, at) "
+        "SELECT unnest(%s::bigint[]), 'rejected', 'ingest', 'the content has changed', true, now()",
         [list(frame_ids)],
     )
 
@@ -130,7 +141,8 @@ def _insert(
     return ids
 
 
-def _update(connection: Connection, rows: Mapping[int, Frame], books: Mapping[int, Rulebook]) -> None:
+def update(connection: Connection, rows: Mapping[int, Frame], books: Mapping[int, Rulebook]) -> None:
+    """Write these frames over the rows of their numbers."""
     for frame_id, frame in rows.items():
         connection.execute(
             f"UPDATE frame SET ({_COLUMNS.replace(' ', ', ')}) = ({_COLUMNS_GIVEN}) WHERE id = %s",
@@ -172,7 +184,4 @@ def lock(connection: Connection) -> None:
 
 def bump(connection: Connection) -> None:
     """The archive has changed: its revision grows."""
-    connection.execute(
-        "INSERT INTO revision (id, number) VALUES (1, 1) "
-        "ON CONFLICT (id) DO UPDATE SET number = revision.number + 1"
-    )
+    connection.execute("INSERT INTO revision (number) SELECT coalesce(max(number), 0) + 1 FROM revision")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, SmallInteger, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -18,6 +18,11 @@ from app.organise import State
 # What the small integers of the columns `state` and `pool` mean.
 STATES: Final[tuple[State, ...]] = ("ok", "hidden", "small")
 POOLS: Final[tuple[Pool, ...]] = ("static", "master", "virtual", "raw")
+
+
+def _now() -> Column[datetime]:
+    """A moment that the database fills in."""
+    return Column(DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
 class FrameRow(SQLModel, table=True):
@@ -38,6 +43,7 @@ class FrameRow(SQLModel, table=True):
     certified: bool = False
     hidden: bool = False
     release_date: str | None = Field(default=None, sa_column=Column(Text))
+    ingested_at: datetime | None = Field(default=None, sa_column=_now())
 
 
 class HeaderRow(SQLModel, table=True):
@@ -49,6 +55,24 @@ class HeaderRow(SQLModel, table=True):
         sa_column=Column(BigInteger, ForeignKey("frame.id", ondelete="CASCADE"), primary_key=True)
     )
     header: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class VersionRow(SQLModel, table=True):
+    """A frame as it was until `replaced_at`, when its file had changed; append only."""
+
+    __tablename__ = "frame_version"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    frame_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey("frame.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    header: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    size: int | None = Field(default=None, sa_column=Column(BigInteger))
+    sha256: str | None = Field(default=None, sa_column=Column(Text))
+    path: str | None = Field(default=None, sa_column=Column(Text))
+    mtime_ns: int | None = Field(default=None, sa_column=Column(BigInteger))
+    release_date: str | None = Field(default=None, sa_column=Column(Text))
+    replaced_at: datetime | None = Field(default=None, sa_column=_now())
 
 
 class BookRow(SQLModel, table=True):
@@ -178,10 +202,14 @@ class BreakpointRow(SQLModel, table=True):
     raw_type: str = Field(sa_column=Column(Text, nullable=False))
     pro_catg: str = Field(sa_column=Column(Text, nullable=False))
     do_class: str = Field(sa_column=Column(Text, nullable=False))
+    added_at: datetime | None = Field(default=None, sa_column=_now())
 
 
 class QualityEvent(SQLModel, table=True):
-    """Certification history: certified, rejected, hidden or shown; append only, with who, why and when."""
+    """Certification history: certified, rejected, hidden or shown; append only, with who, why and when.
+
+    `was` is the flag before: certified for the first two verdicts, hidden for the others.
+    """
 
     __tablename__ = "quality_event"
 
@@ -192,13 +220,14 @@ class QualityEvent(SQLModel, table=True):
     verdict: str = Field(sa_column=Column(Text, nullable=False))
     who: str = Field(sa_column=Column(Text, nullable=False))
     reason: str = Field(sa_column=Column(Text, nullable=False))
+    was: bool
     at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class RevisionRow(SQLModel, table=True):
-    """The archive's revision: one row, grows with every change."""
+    """The archive's revisions: a row for every change; append only."""
 
     __tablename__ = "revision"
 
-    id: int = Field(default=1, primary_key=True)
-    number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    at: datetime | None = Field(default=None, sa_column=_now())

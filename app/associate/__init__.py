@@ -1,11 +1,12 @@
 """The cascade: ask for candidates, decide with `evaluate`, rank, recurse, stop on cycles."""
 
-from app.associate.cascade import associate, unsupported
+from app.associate.cascade import UNSUPPORTED, associate, unsupported
 from app.associate.ports import Archive, Breakpoint, Candidate, Dataset, Question
 from app.associate.wish import NOTHING, Wish
 
 __all__ = [
     "NOTHING",
+    "UNSUPPORTED",
     "Archive",
     "Breakpoint",
     "Candidate",

@@ -212,7 +212,7 @@ class _Cascade:
                     asker.middle,
                     -math.inf,
                     math.inf,
-                    COUNTED,
+                    COUNTED + 1,
                     usable=False,
                 )
                 for each in wanted

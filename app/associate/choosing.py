@@ -25,7 +25,7 @@ BREAKPOINT = "breakpoint between the two times"
 EXCLUDED = "excluded by the request"
 
 # Nearest candidates of a category that are counted for the reasons; more are told as "nearest n".
-COUNTED = 1000
+COUNTED = 200
 
 
 @dataclass(frozen=True, slots=True)

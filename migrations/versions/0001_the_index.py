@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("raw_type", sa.Text(), nullable=False),
         sa.Column("pro_catg", sa.Text(), nullable=False),
         sa.Column("do_class", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -54,6 +55,7 @@ def upgrade() -> None:
         sa.Column("certified", sa.Boolean(), nullable=False),
         sa.Column("hidden", sa.Boolean(), nullable=False),
         sa.Column("release_date", sa.Text(), nullable=True),
+        sa.Column("ingested_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("dp_id"),
     )
@@ -61,9 +63,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_frame_path"), "frame", ["path"], unique=False)
     op.create_table(
         "revision",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
     )
     op.create_table(
         "book_event",
@@ -119,6 +121,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("frame_id"),
     )
     op.create_table(
+        "frame_version",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("frame_id", sa.BigInteger(), nullable=False),
+        sa.Column("header", postgresql.JSON(astext_type=sa.Text()), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=True),
+        sa.Column("sha256", sa.Text(), nullable=True),
+        sa.Column("path", sa.Text(), nullable=True),
+        sa.Column("mtime_ns", sa.BigInteger(), nullable=True),
+        sa.Column("release_date", sa.Text(), nullable=True),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["frame_id"], ["frame.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_frame_version_frame_id"), "frame_version", ["frame_id"], unique=False)
+    op.create_table(
         "partition_member",
         sa.Column("book_id", sa.Integer(), nullable=False),
         sa.Column("rule", sa.SmallInteger(), nullable=False),
@@ -139,6 +156,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("was", sa.Boolean(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["frame_id"], ["frame.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
@@ -191,6 +209,8 @@ def downgrade() -> None:
     op.drop_table("quality_event")
     op.drop_index("partition_member_frame", table_name="partition_member")
     op.drop_table("partition_member")
+    op.drop_index(op.f("ix_frame_version_frame_id"), table_name="frame_version")
+    op.drop_table("frame_version")
     op.drop_table("frame_header")
     op.drop_index("frame_group_place", table_name="frame_group")
     op.drop_table("frame_group")

@@ -150,10 +150,10 @@ def test_the_choice_does_not_depend_on_the_order_of_the_offers(
     assert [each.order for each in one] == [each.order for each in other]
 
 
-def test_more_than_a_thousand_are_counted_as_the_nearest_thousand() -> None:
-    many = [candidate(f"C{n:04}", float(n)) for n in range(1200)]
+def test_very_many_are_counted_as_the_nearest() -> None:
+    many = [candidate(f"C{n:04}", float(n)) for n in range(COUNTED + 1)]
     why = count(ANY, ASKER, many, (), accept(ANY, ASKER, many, ())[:1])
-    assert (why.seen, why.surplus, why.limited, why.counted) == (1000, 999, True, True)
+    assert (why.seen, why.surplus, why.limited, why.counted) == (COUNTED, COUNTED - 1, True, True)
 
 
 def test_what_is_needed_names_category_set_up_time_other_clauses_and_makers() -> None:

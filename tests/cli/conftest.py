@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 
 from app.archive.database import connect
 from app.archive.index import Index
-from app.archive.quality import judge
+from app.archive.quality import add_breakpoints, judge
 from app.cli import main
 from app.config import PREFIX, ROOT
 from app.ingest import ingest, use_rules
@@ -35,6 +36,15 @@ def truth() -> Truth:
 
 
 @pytest.fixture(scope="session")
+def two_books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the rulebooks of UVES and NACO, the instruments of the simulated archive."""
+    folder = tmp_path_factory.mktemp("rules")
+    for instrument in ("uves", "naco"):
+        (folder / instrument).symlink_to(ROOT / "rules" / instrument)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The simulated archive's 102 frames, each of four pixels."""
     folder = tmp_path_factory.mktemp("frames")
@@ -47,10 +57,10 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def archive_url(make_shared_database: Callable[[], str], frames: Path, truth: Truth) -> str:
+def archive_url(make_shared_database: Callable[[], str], frames: Path, truth: Truth, two_books: Path) -> str:
     """A database with the simulated archive, which the tests of a module only read."""
     url = make_shared_database()
-    with_index(url, lambda index: _fill(index, frames, truth))
+    with_index(url, lambda index: _fill(index, frames, truth, two_books))
     return url
 
 
@@ -62,10 +72,11 @@ def with_index(url: str, work: Callable[[Index], None]) -> None:
         engine.dispose()
 
 
-def _fill(index: Index, frames: Path, truth: Truth) -> None:
-    use_rules(index, load_library(ROOT / "rules"), ROOT / "rules")
+def _fill(index: Index, frames: Path, truth: Truth, rules: Path) -> None:
+    use_rules(index, load_library(rules), rules)
     ingest(index, [frames], certified=True)
     with index.writing() as (connection, books):
+        add_breakpoints(connection, [asdict(each) for each in truth.breakpoints])
         judge(connection, books, truth.uncertified, "rejected", "test")
         judge(connection, books, truth.hidden, "hidden", "test")
 
@@ -90,11 +101,12 @@ def bare(clean_environment: None) -> Calsel:
 
 
 @pytest.fixture
-def calsel(bare: Calsel, database_url: str, tmp_path: Path) -> Calsel:
+def calsel(bare: Calsel, database_url: str, two_books: Path, tmp_path: Path) -> Calsel:
     """`calsel` on a fresh database of this test's own."""
 
     def run(*arguments: object, **settings: object) -> Result:
-        return bare(*arguments, **{"database_url": database_url, "home": tmp_path / "home"} | settings)
+        given = {"database_url": database_url, "home": tmp_path / "home", "rules": two_books}
+        return bare(*arguments, **given | settings)
 
     return run
 

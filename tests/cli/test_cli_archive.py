@@ -225,14 +225,14 @@ def test_db_status_and_stop_of_a_home_without_a_server_start_none(bare: Calsel, 
 
 
 def test_watch_indexes_what_arrives_tells_a_torn_file_once_and_ends_with_ctrl_c(
-    database_url: str, few: list[Path], tmp_path: Path, clean_environment: None
+    database_url: str, few: list[Path], two_books: Path, tmp_path: Path, clean_environment: None
 ) -> None:
     watched = tmp_path / "watched"
     watched.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-c", "from app.cli import main; main()", "ingest", "--watch", "--every", "0.05",
          str(watched)],
-        env={**os.environ, "CALSEL_DATABASE_URL": database_url},
+        env={**os.environ, "CALSEL_DATABASE_URL": database_url, "CALSEL_RULES": str(two_books)},
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip

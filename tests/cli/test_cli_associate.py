@@ -58,12 +58,10 @@ def test_a_calibration_gets_calselectors_own_answer_and_exits_with_3(ask: Calsel
     assert "No association could be established: this file type is not supported" in told.stdout
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"sof"}))
 def test_every_format_is_written_to_the_file_as_to_stdout(
     ask: Calsel, truth: Truth, tmp_path: Path, name: str
 ) -> None:
-    if name == "sof":  # `-o` names a folder there
-        pytest.skip("the next test")
     there = tmp_path / "out"
     assert ask("associate", truth.uves_science, "--format", name.upper(), "-o", there).exit_code == 0
     shown = ask("associate", truth.uves_science, "--format", name).stdout_bytes
