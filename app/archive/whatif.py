@@ -47,7 +47,8 @@ def _rewind(connection: Connection, moment: datetime) -> None:
     """Rulebooks, frames, their content and flags, and breakpoints as they were."""
     rows = connection.execute(
         "SELECT DISTINCT ON (book_id) b.text, b.name, e.active "
-        "FROM book_event e JOIN book b ON b.id = e.book_id WHERE e.at <= %s ORDER BY book_id, e.at DESC, e.id DESC",
+        "FROM book_event e JOIN book b ON b.id = e.book_id WHERE e.at <= %s "
+        "ORDER BY book_id, e.at DESC, e.id DESC",
         [moment],
     )
     activate(connection, library(read_book(text, name) for text, name, active in rows if active))
@@ -72,8 +73,8 @@ def _restore(connection: Connection, books: Mapping[int, Rulebook], moment: date
     """Changed frames with the content they had."""
     rows = connection.execute(
         "SELECT DISTINCT ON (v.frame_id) v.frame_id, f.dp_id, v.header, v.size, v.sha256, v.path, "
-        "v.mtime_ns, f.certified, f.hidden, v.release_date FROM frame_version v JOIN frame f ON f.id = v.frame_id "
-        "WHERE v.replaced_at > %s ORDER BY v.frame_id, v.replaced_at, v.id",
+        "v.mtime_ns, f.certified, f.hidden, v.release_date "
+        "FROM frame_version v JOIN frame f ON f.id = v.frame_id WHERE v.replaced_at > %s ORDER BY v.frame_id, v.replaced_at, v.id",
         [moment],
     )
     frames = {number: Frame(dp_id, Header(header), *rest) for number, dp_id, header, *rest in rows}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.associate.choosing import Asker, accept, count, needed, refusal, rival
+from app.associate.choosing import COUNTED, Asker, accept, count, needed, refusal, rival
 from app.associate.ports import Breakpoint, Candidate
 from app.rulebook import Wanted, read_book
 from app.tree import Rival
