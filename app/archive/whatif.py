@@ -74,7 +74,8 @@ def _restore(connection: Connection, books: Mapping[int, Rulebook], moment: date
     rows = connection.execute(
         "SELECT DISTINCT ON (v.frame_id) v.frame_id, f.dp_id, v.header, v.size, v.sha256, v.path, "
         "v.mtime_ns, f.certified, f.hidden, v.release_date "
-        "FROM frame_version v JOIN frame f ON f.id = v.frame_id WHERE v.replaced_at > %s ORDER BY v.frame_id, v.replaced_at, v.id",
+        "FROM frame_version v JOIN frame f ON f.id = v.frame_id WHERE v.replaced_at > %s "
+        "ORDER BY v.frame_id, v.replaced_at, v.id",
         [moment],
     )
     frames = {number: Frame(dp_id, Header(header), *rest) for number, dp_id, header, *rest in rows}
