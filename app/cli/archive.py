@@ -90,7 +90,7 @@ def _rules(index: Index, settings: config.Settings, console: Console) -> None:
     """A new archive takes the rulebooks of the rules folder; later changes wait for `rules activate`."""
     library = load_library(settings.rules)
     change = stale_rules(index, library)
-    if change and len(change.added) == len(library.books):
+    if len(change.added) == len(library.books) and not change.removed:
         with progress(console) as report:
             use_rules(index, library, settings.rules, report)
         console.print(f"rulebooks: {', '.join(change.added)}", highlight=False)

@@ -36,7 +36,9 @@ def check_command(files: tuple[Path, ...], quiet: bool) -> None:
     errors = warnings = 0
     for file in files:
         parsed = parse_file(file)
-        found = [*parsed.diagnostics, *check(parsed.rules, file, installed)]
+        found = list(parsed.diagnostics)
+        if not parsed.errors:  # what the parser had to skip would be missed all over the file
+            found += check(parsed.rules, file, installed)
         for diagnostic in sorted(found, key=lambda each: (each.line, each.column)):
             errors += diagnostic.severity == "error"
             warnings += diagnostic.severity == "warning"
