@@ -11,7 +11,7 @@ import click
 import psycopg
 import sqlalchemy.exc
 
-from app.cli import archive, associate, jobs, rules, service
+from app.cli import archive, associate, jobs, look, rules, service
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
@@ -68,6 +68,7 @@ def main() -> None:
 for command in (
     *archive.COMMANDS,
     *associate.COMMANDS,
+    *look.COMMANDS,
     *jobs.COMMANDS,
     *rules.COMMANDS,
     *service.COMMANDS,

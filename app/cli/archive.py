@@ -17,7 +17,7 @@ from app.archive.index import Index
 from app.archive.quality import Verdict, add_breakpoints, breakpoints, judge
 from app.archive.storing import Stored
 from app.errors import RequestError
-from app.ingest import FITS_SUFFIXES, TABLE_SUFFIXES, Ingested, ingest, stale_rules, use_rules
+from app.ingest import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES, Ingested, ingest, stale_rules, use_rules
 from app.opening import database, open_index
 from app.rulebook import load_library
 from app.terminal import make_console, progress
@@ -50,11 +50,11 @@ def ingest_command(paths: tuple[Path, ...], certified: bool, watch: bool, every:
         paths = (settings.archive,)
     with open_index(settings) as index:
         _rules(index, settings, console)
-        outcome = _once(index, paths, certified, console)
+        outcome = _once(index, paths, certified, settings.proprietary_days, console)
         told = {str(error) for error in outcome.skipped}
         while watch:
             time.sleep(every)
-            again = ingest(index, paths, certified=certified)
+            again = ingest(index, paths, certified=certified, proprietary_days=settings.proprietary_days)
             bad = {str(error) for error in again.skipped}
             if again.stored.new or again.stored.changed or bad - told:
                 _tell(again, console)
@@ -64,13 +64,15 @@ def ingest_command(paths: tuple[Path, ...], certified: bool, watch: bool, every:
     if outcome.stored == Stored():
         raise RequestError(
             f"{', '.join(map(str, paths))}: no file to ingest; names end in "
-            f"{' '.join((*FITS_SUFFIXES, *TABLE_SUFFIXES))}"
+            f"{' '.join((*FITS_SUFFIXES, *TABLE_SUFFIXES, *LOG_SUFFIXES))}"
         )
 
 
-def _once(index: Index, paths: tuple[Path, ...], certified: bool, console: Console) -> Ingested:
+def _once(
+    index: Index, paths: tuple[Path, ...], certified: bool, proprietary_days: int, console: Console
+) -> Ingested:
     with progress(console) as report:
-        outcome = ingest(index, paths, certified=certified, report=report)
+        outcome = ingest(index, paths, certified=certified, proprietary_days=proprietary_days, report=report)
     _tell(outcome, console)
     return outcome
 

@@ -39,7 +39,8 @@ def associate_command(dp_id: str, mode: Mode, name: str, explain: bool, output: 
 
     Exit code 0 when the tree is complete, 3 when something required is missing (the tree says what).
     """
-    with open_index(config.read()) as index:
+    settings = config.read()
+    with open_index(settings) as index:
         tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json")
     if name == "tree":
         if output:
@@ -52,7 +53,8 @@ def associate_command(dp_id: str, mode: Mode, name: str, explain: bool, output: 
         for file_name, content in sof.split(tree).items():
             (output / file_name).write_bytes(content)
     else:
-        content = formats.FORMATS[name].write(tree)
+        told = tree if name == "json" else formats.tell(tree, explain=explain)
+        content = formats.FORMATS[name].write(told, formats.links_of(settings.public_url))
         if output:
             output.write_bytes(content)
         else:

@@ -45,6 +45,7 @@ def run_command(dp_id: str, mode: Mode, jobs: int | None, products: Path | None,
             mode,
             products or settings.products,
             jobs=jobs or settings.jobs,
+            proprietary_days=settings.proprietary_days,
             planned=lambda tree, plan: _planned(tree, plan, console),
             report=lambda event: print_event(event, console),
         )

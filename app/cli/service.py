@@ -10,7 +10,6 @@ import httpx
 import uvicorn
 
 from app import config
-from app.demo import demo
 from app.errors import RequestError
 from app.opening import open_index
 
@@ -82,6 +81,9 @@ def demo_command(folder: Path, seed: int) -> None:
     Takes some minutes and about a gigabyte; needs esorex and the UVES and NACO pipelines. Exit code 1
     when anything measured or claimed did not hold.
     """
+    # Here, as the simulation brings scipy and matplotlib: seconds that no other command should wait for.
+    from app.demo import demo
+
     settings = config.read()
     broken = demo(folder.resolve(), settings.rules, settings.home / "demo", jobs=settings.jobs, seed=seed)
     if broken:

@@ -12,7 +12,16 @@ from app.rulebook.book import (
     make_book,
 )
 from app.rulebook.keysets import KeySet
-from app.rulebook.library import Library, library, load_book, load_library, night_date, night_of, read_book
+from app.rulebook.library import (
+    Library,
+    library,
+    load_book,
+    load_library,
+    night_date,
+    night_number,
+    night_of,
+    read_book,
+)
 
 __all__ = [
     "ActionBook",
@@ -30,6 +39,7 @@ __all__ = [
     "load_library",
     "make_book",
     "night_date",
+    "night_number",
     "night_of",
     "read_book",
 ]

@@ -29,6 +29,11 @@ def night_date(night: int) -> date:
     return _MJD_ZERO + timedelta(days=night)
 
 
+def night_number(begins: date) -> int:
+    """The night that begins on a calendar date; the other way round of `night_date`."""
+    return (begins - _MJD_ZERO).days
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """Every version of every instrument's rulebook."""
