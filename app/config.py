@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -73,6 +73,17 @@ class Settings(BaseSettings):
     )
     jobs: PositiveInt = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), description="recipes that run at the same time"
+    )
+    proprietary_days: NonNegativeInt = Field(
+        default=0, description="how long an ingested science file is locked after its DATE-OBS"
+    )
+    oidc_issuer: str | None = Field(default=None, description="whose tokens are taken: their claim `iss`")
+    oidc_keys: str | None = Field(
+        default=None, description="the issuer's JSON web key set, which checks the tokens: URL or file"
+    )
+    oidc_audience: str | None = Field(default=None, description="the claim `aud` that tokens must have")
+    dev_users: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None, description="a file of users, which makes this service an issuer for development"
     )
     public_url: Annotated[str, AfterValidator(_public_url)] = Field(
         default="http://localhost:8000", description="how clients reach this service; the start of every link"

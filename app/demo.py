@@ -35,6 +35,9 @@ from processing.simulate.truth import Truth, check
 
 _MARK = ".calsel-demo"
 
+# Where `calsel serve` answers unless told otherwise.
+_LINKS = formats.links_of("http://localhost:8000")
+
 
 class DemoError(CalselError):
     """The demo cannot be carried out here."""
@@ -160,7 +163,7 @@ def _answer(index: Index, dp_id: str, mode: Mode, stem: Path, console: Console) 
     tree = index.associate(dp_id, mode, explain=True)
     print_tree(tree, console, explain=True)
     for form in formats.FORMATS.values():
-        stem.with_suffix(form.suffix).write_bytes(form.write(tree))
+        stem.with_suffix(form.suffix).write_bytes(form.write(tree, _LINKS))
     folder = stem.with_name(f"{stem.name}_sof")
     folder.mkdir()
     for name, content in sof.split(tree).items():

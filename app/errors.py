@@ -46,6 +46,10 @@ class UnknownFrameError(CalselError):
         self.dp_id = dp_id
 
 
+class NoFileError(CalselError):
+    """A frame that the index knows without its file: only the header, or it is another file by now."""
+
+
 class SchemaError(CalselError):
     """The database has another schema than this program; the message says which command mends it."""
 
@@ -56,6 +60,22 @@ class DatabaseError(CalselError):
 
 class RequestError(CalselError):
     """A request that cannot be answered as it is: wrong mode, no dp_id, too many."""
+
+
+class LoginError(CalselError):
+    """Only a user may have this; with `refused`, a token was sent and is not good."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class ForbiddenError(CalselError):
+    """The user is known and may not have what was asked for."""
+
+
+class IssuerError(CalselError):
+    """The keys that tokens are checked with cannot be had."""
 
 
 class PlanError(CalselError):

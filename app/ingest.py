@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import file_digest
 from pathlib import Path
 from typing import TypeVar
@@ -13,21 +14,27 @@ from typing import TypeVar
 import orjson
 
 from app.archive.books import Activation, activate, pending
+from app.archive.files import Source, remember_sources
 from app.archive.finding import Connection
 from app.archive.index import Index
+from app.archive.nightlogs import store_night_log
 from app.archive.quality import add_breakpoints
 from app.archive.storing import Stored, store
 from app.classify import Frame
 from app.errors import HeaderError
 from app.header import Header, read_header, read_table
+from app.rights import release_of
 from app.rulebook import Library
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz", ".fits.z", ".hdr")
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".vot", ".votable", ".vot.gz")
+# As ESO's archive names the night log of a frame: <dp_id>.NL.txt.
+LOG_SUFFIXES = (".nl", ".nl.txt")
 
 # Frames of one transaction: large enough for COPY, small enough for memory and progress.
 BATCH = 2000
 Report = Callable[[str, int, int], None]
+_SOURCE = re.compile(r"PRO\.REC1\.(?:RAW|CAL)\d+\.NAME")
 _Item = TypeVar("_Item")
 
 
@@ -62,12 +69,14 @@ def ingest(
     paths: Sequence[Path],
     *,
     certified: bool = False,
+    proprietary_days: int = 0,
     report: Report | None = None,
 ) -> Ingested:
     """Index these files and what is below these folders; a bad file is skipped and told, the rest goes in.
 
-    `certified` says that the frames were quality-checked by the archive they come from. A file whose
-    path, size and time of change are known is not read again. `report(label, done, total)`.
+    `certified` says that the frames were quality-checked by the archive they come from. Science files are
+    locked for `proprietary_days` after their DATE-OBS; rows of tables have release dates of their own. A
+    file whose path, size and time of change are known is not read again. `report(label, done, total)`.
     """
     files = find_files(paths)
     outcome = Ingested()
@@ -80,9 +89,15 @@ def ingest(
     for batch in _batched(files):
         with index.connection() as connection:
             known = _unchanged(connection, batch)
-        for part in _batched(_frames(batch, known, certified, outcome, tell)):
+        logs = [path for path in batch if path.name.lower().endswith(LOG_SUFFIXES)]
+        if logs:
+            with index.connection() as connection:
+                _keep_logs(connection, logs, outcome, tell)
+        frames = _frames([path for path in batch if path not in logs], known, certified, outcome, tell)
+        for part in _batched(_locked(frame, proprietary_days) for frame in frames):
             with index.writing() as (connection, books):
                 outcome.stored += store(connection, books, part)
+                remember_sources(connection, {f.dp_id: _sources(f) for f in part if "PRO.CATG" in f.header})
     return outcome
 
 
@@ -98,6 +113,48 @@ def _frames(
                 yield from _read(path, certified)
             except HeaderError as error:
                 outcome.skipped.append(error)
+        tell()
+
+
+def _locked(frame: Frame, days: int) -> Frame:
+    if frame.release_date is not None:
+        return frame
+    return replace(frame, release_date=release_of(frame.header, days))
+
+
+def _sources(frame: Frame) -> list[Source]:
+    """What a product was made from.
+
+    The task.json beside a product of ours knows the content of each input; of others there are the names
+    that the recipe wrote into the header, which FITS cuts where they are long.
+    """
+    inputs = _task_inputs(Path(frame.path), frame.sha256) if frame.path else None
+    if inputs is not None:
+        return inputs
+    return [Source(_stem(str(name))) for card, name in frame.header.items() if _SOURCE.fullmatch(card)]
+
+
+def _task_inputs(product: Path, sha256: str | None) -> list[Source] | None:
+    """The inputs of the task that made a product; None where no task.json says that it did."""
+    try:
+        task = orjson.loads(product.with_name("task.json").read_bytes())
+        if sha256 in [made["sha256"] for made in task["products"]]:
+            return [Source(_stem(each["name"]), each["sha256"]) for each in task["inputs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a file of that name that somebody else wrote
+    return None
+
+
+def _keep_logs(
+    connection: Connection, paths: Iterable[Path], outcome: Ingested, tell: Callable[[], None]
+) -> None:
+    for path in paths:
+        try:
+            text = path.read_bytes().decode("utf-8", "replace").replace("\0", "")
+        except OSError as error:
+            outcome.skipped.append(HeaderError(str(path), f"cannot be read: {error}"))
+        else:
+            outcome.stored += store_night_log(connection, _stem(path.name), text)
         tell()
 
 
@@ -144,9 +201,9 @@ def read_frame(path: Path, certified: bool = False) -> Frame:
 
 def _read(path: Path, certified: bool) -> Iterator[Frame]:
     if path.name.lower().endswith(TABLE_SUFFIXES):
-        for dp_id, header in read_table(path):
+        for dp_id, header, release_date in read_table(path):
             _demand_storable(path, header)
-            yield Frame(dp_id, header, certified=certified)
+            yield Frame(dp_id, header, certified=certified, release_date=release_date)
     else:
         yield read_frame(path, certified)
 
@@ -177,7 +234,7 @@ def _dp_id(path: Path, header: Header) -> str:
 
 
 def _stem(name: str) -> str:
-    for suffix in sorted((*FITS_SUFFIXES, ".hdr.txt"), key=len, reverse=True):
+    for suffix in sorted((*FITS_SUFFIXES, *LOG_SUFFIXES, ".hdr.txt"), key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
@@ -195,7 +252,7 @@ def _unchanged(connection: Connection, paths: Sequence[Path]) -> set[str]:
 
 
 def _known_ending(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith((*FITS_SUFFIXES, *TABLE_SUFFIXES))
+    return path.is_file() and path.name.lower().endswith((*FITS_SUFFIXES, *TABLE_SUFFIXES, *LOG_SUFFIXES))
 
 
 def _in_hidden(path: Path, root: Path) -> bool:

@@ -14,9 +14,13 @@ from fastapi import FastAPI
 
 from app import config
 from app.config import Settings
+from app.formats import links_of
 from app.opening import open_index
-from app.web import add_handlers, calselector, health, home
+from app.rights.tokens import open_gate
+from app.vo import datalink, tap
+from app.web import add_handlers, breakpoints, calselector, files, hdr, health, home, oidc
 from app.web.openapi import keep_nulls
+from app.web.rights import keep_secrets
 
 # Of one process, each with a database connection. Only one computes at a time (Python's global lock); the
 # others wait for the database. Starlette's 40 take each other's turns: with 64 clients on 2 workers the
@@ -27,13 +31,14 @@ _THREADS: Final = 4
 def create_app(settings: Settings) -> FastAPI:
     """The service. It opens its database when it starts, not before.
 
-    Starting raises DatabaseError or SchemaError, whose message says how to mend it.
+    Starting raises DatabaseError, SchemaError or ConfigError, whose message says how to mend it.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_index(settings, pool_size=_THREADS) as index:
             app.state.index = index
+            app.state.gate, app.state.issuer = open_gate(settings)
             to_thread.current_default_thread_limiter().total_tokens = _THREADS
             yield
 
@@ -45,7 +50,18 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     add_handlers(app)
-    for router in (home.router(), calselector.router(settings.public_url), health.router()):
+    keep_secrets()
+    for router in (
+        home.router(),
+        calselector.router(settings.public_url),
+        breakpoints.router(),
+        datalink.router(links_of(settings.public_url)),
+        tap.router(links_of(settings.public_url)),
+        files.router(),
+        hdr.router(),
+        *([oidc.router()] if settings.dev_users else []),
+        health.router(),
+    ):
         app.include_router(router)
     keep_nulls(app)
     return app

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.tree import Tree as Drawing
 
-from app.tree import Choice, Node, Slot, Tree
+from app.tree import Choice, Node, Slot, Tree, reasons
 from processing.graph import Plan
 from processing.runner import Event
 
@@ -111,24 +111,6 @@ def _explained(branch: Drawing, slot: Slot, shown: set[int]) -> None:
         _node(leaf, choice.node, f"[magenta]{_distance(choice)}[/] ", True, shown)
     for line in reasons(slot):
         leaf.add(f"[{'dim' if slot.satisfied else 'red'}]{escape(line)}[/]")
-
-
-def reasons(slot: Slot) -> list[str]:
-    """Why a slot holds what it holds, a sentence a line."""
-    why = slot.why
-    lines = []
-    if why.counted:
-        near = "the nearest " if why.limited else ""
-        counts = [f"{len(slot.chosen)} chosen", f"{why.surplus} more would do"]
-        counts += [f"{refusal.count} refused by {refusal.clause}" for refusal in why.refused]
-        lines.append(f"{near}{why.seen} candidates: {'; '.join(counts)}" if why.seen else "no candidates")
-    for word, rival in zip(("runner-up", *("then",) * len(why.rivals)), why.rivals, strict=False):
-        days = "" if rival.days is None else f" {rival.days:+.2f} d"
-        doubt = "" if rival.certified else ", not certified"
-        lines.append(f"{word}: {rival.name}{days} {rival.match}{doubt}")
-    if not slot.chosen:
-        lines.append(f"would have to exist: {why.needed}")
-    return lines
 
 
 def _distance(choice: Choice) -> str:

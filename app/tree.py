@@ -210,3 +210,21 @@ def files(node: Node) -> tuple[File, ...]:
         for file in each.files:
             found.setdefault(file.dp_id, file)
     return tuple(found.values())
+
+
+def reasons(slot: Slot) -> list[str]:
+    """Why a slot holds what it holds, a sentence a line."""
+    why = slot.why
+    lines = []
+    if why.counted:
+        near = "the nearest " if why.limited else ""
+        counts = [f"{len(slot.chosen)} chosen", f"{why.surplus} more would do"]
+        counts += [f"{refusal.count} refused by {refusal.clause}" for refusal in why.refused]
+        lines.append(f"{near}{why.seen} candidates: {'; '.join(counts)}" if why.seen else "no candidates")
+    for word, rival in zip(("runner-up", *("then",) * len(why.rivals)), why.rivals, strict=False):
+        days = "" if rival.days is None else f" {rival.days:+.2f} d"
+        doubt = "" if rival.certified else ", not certified"
+        lines.append(f"{word}: {rival.name}{days} {rival.match}{doubt}")
+    if not slot.chosen:
+        lines.append(f"would have to exist: {why.needed}")
+    return lines

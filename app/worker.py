@@ -31,6 +31,7 @@ def reduce(
     products: Path,
     *,
     jobs: int = 2,
+    proprietary_days: int = 0,
     report: Callable[[Event], None] | None = None,
     planned: Callable[[Tree, Plan], None] | None = None,
 ) -> Reduction:
@@ -46,4 +47,4 @@ def reduce(
         planned(tree, plan)
     outcome = run(plan, products, jobs=jobs, report=report)
     made = [product.path for result in outcome.results for product in result.products]
-    return Reduction(tree, plan, outcome, ingest(index, made))
+    return Reduction(tree, plan, outcome, ingest(index, made, proprietary_days=proprietary_days))

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import tempfile
+import threading
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import httpx
 import psycopg
 import pytest
+import uvicorn
 from psycopg import sql
 from sqlalchemy import make_url
 
 from app import embedded
+from app.config import Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,6 +86,13 @@ def make_shared_database(postgres: str, request: pytest.FixtureRequest) -> Itera
         yield make
 
 
+@pytest.fixture(scope="session")
+def make_lasting_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
+    """The same for databases that many modules share and only read."""
+    with _maker(postgres, request) as make:
+        yield make
+
+
 @contextmanager
 def _maker(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     made: list[str] = []
@@ -97,6 +111,41 @@ def _maker(postgres: str, request: pytest.FixtureRequest) -> Iterator[MakeDataba
     with _admin(postgres) as connection:
         for name in made:
             _drop(connection, name)
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Settings], AbstractContextManager[httpx.Client]]:
+    """Runs the service in a thread of this process, on a free port of the loopback; gives a client of it."""
+    return _serve
+
+
+@pytest.fixture(scope="session")
+def serve_here() -> Callable[[Settings], AbstractContextManager[httpx.Client]]:
+    """The same with its own address as `public_url`, so that its links lead to it."""
+    return partial(_serve, own_links=True)
+
+
+@contextmanager
+def _serve(settings: Settings, own_links: bool = False) -> Iterator[httpx.Client]:
+    from app.main import create_app
+    from app.web.protocol import Protocol as HttpProtocol
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if own_links:
+            here = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            settings = settings.model_copy(update={"public_url": here})
+        config = uvicorn.Config(create_app(settings), http=HttpProtocol, log_level="critical")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture

@@ -70,6 +70,16 @@ class Index:
         self._rules = (active, rules)
         return rules
 
+    def edition(self) -> tuple[int, tuple[str, ...]]:
+        """What every answer depends on: the archive's revision, the checksums of the rulebooks in force."""
+        with self.connection() as connection:
+            row = connection.execute(
+                "SELECT coalesce((SELECT max(number) FROM revision), 0), "
+                "coalesce((SELECT array_agg(checksum ORDER BY checksum) FROM book WHERE active), '{}')"
+            ).fetchone()
+        assert row is not None
+        return int(row[0]), tuple(row[1])
+
     def unknown(self, dp_ids: Sequence[str]) -> list[str]:
         """Those of these dp_ids that the index does not hold, in their order."""
         with self.connection() as connection:

@@ -116,3 +116,11 @@ def breakpoints(connection: Connection) -> list[Breakpoint]:
         "ORDER BY mjd_obs, instrument, raw_type, pro_catg, do_class"
     )
     return [Breakpoint(*row) for row in rows]
+
+
+def breakpoint_list(connection: Connection) -> list[dict[str, Any]]:
+    """Every breakpoint in the form of CalSelector's list, in the order in which they were made known."""
+    rows = connection.execute(
+        "SELECT mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class FROM breakpoint ORDER BY id"
+    )
+    return [dict(zip(_KEYS, row, strict=True)) for row in rows]

@@ -43,6 +43,7 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
     with connection.transaction():
         lock(connection)
         known = _known(connection, frames)
+        _release(connection, frames)
         frames = [
             frame
             for frame in {frame.dp_id: frame for frame in frames}.values()
@@ -61,7 +62,7 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
         _doubt(
             connection, [known[f.dp_id].id for f in changed if known[f.dp_id].certified and not f.certified]
         )
-        changed = [replace(frame, hidden=known[frame.dp_id].hidden) for frame in changed]
+        changed = [known[frame.dp_id].kept_by(frame) for frame in changed]
         _remember(connection, stale)
         update(connection, {known[frame.dp_id].id: frame for frame in changed}, books)
         ids = _insert(connection, fresh, books)
@@ -80,6 +81,17 @@ def _remember(connection: Connection, frame_ids: Sequence[int]) -> None:
         "FROM frame f JOIN frame_header h ON h.frame_id = f.id WHERE f.id = ANY(%s)",
         [list(frame_ids)],
     )
+
+
+def _release(connection: Connection, frames: Sequence[Frame]) -> None:
+    """Take over release dates: they are news, too, where they come without a file or with a known one."""
+    dated = {frame.dp_id: frame.release_date for frame in frames if frame.release_date is not None}
+    if dated:
+        connection.execute(
+            "UPDATE frame f SET release_date = d.date FROM unnest(%s::text[], %s::text[]) AS d(dp_id, date) "
+            "WHERE f.dp_id = d.dp_id AND f.release_date IS DISTINCT FROM d.date",
+            [list(dated), list(dated.values())],
+        )
 
 
 def _doubt(connection: Connection, frame_ids: Sequence[int]) -> None:
@@ -101,9 +113,14 @@ class _Known:
     header: dict[str, Any]
     hidden: bool
     certified: bool
+    release_date: str | None
 
     def differs(self, frame: Frame) -> bool:
         return (self.size, self.sha256) != (frame.size, frame.sha256) or self.header != frame.header.to_dict()
+
+    def kept_by(self, frame: Frame) -> Frame:
+        """The frame with what was said of it, not read from it."""
+        return replace(frame, hidden=self.hidden, release_date=frame.release_date or self.release_date)
 
     def moved(self, frame: Frame) -> bool:
         return (self.path, self.mtime_ns) != (frame.path, frame.mtime_ns)
@@ -111,8 +128,8 @@ class _Known:
 
 def _known(connection: Connection, frames: Sequence[Frame]) -> dict[str, _Known]:
     rows = connection.execute(
-        "SELECT f.dp_id, f.id, f.size, f.sha256, f.path, f.mtime_ns, h.header, f.hidden, f.certified "
-        "FROM frame f JOIN frame_header h ON h.frame_id = f.id WHERE f.dp_id = ANY(%s)",
+        "SELECT f.dp_id, f.id, f.size, f.sha256, f.path, f.mtime_ns, h.header, f.hidden, f.certified, "
+        "f.release_date FROM frame f JOIN frame_header h ON h.frame_id = f.id WHERE f.dp_id = ANY(%s)",
         [[frame.dp_id for frame in frames]],
     )
     return {dp_id: _Known(*rest) for dp_id, *rest in rows}

@@ -8,7 +8,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, SmallInteger, Text, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -29,6 +39,10 @@ class FrameRow(SQLModel, table=True):
     """A file: what every rule needs at once (hot); `keywords` are the ones that the rules name."""
 
     __tablename__ = "frame"
+    __table_args__ = (
+        Index("frame_sha256", "sha256", postgresql_where="sha256 IS NOT NULL"),
+        Index("frame_mjd", "mjd"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
     dp_id: str = Field(sa_column=Column(Text, nullable=False, unique=True))
@@ -222,6 +236,28 @@ class QualityEvent(SQLModel, table=True):
     reason: str = Field(sa_column=Column(Text, nullable=False))
     was: bool
     at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ProvenanceRow(SQLModel, table=True):
+    """What a product was made from: the dp_ids of its sources, in the recipe's order."""
+
+    __tablename__ = "provenance"
+    __table_args__ = (Index("provenance_source", "dp_id"),)
+
+    frame_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey("frame.id", ondelete="CASCADE"), primary_key=True)
+    )
+    position: int = Field(sa_column=Column(Integer, primary_key=True))
+    dp_id: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class NightLogRow(SQLModel, table=True):
+    """What the observatory wrote of a frame's night; it may come before the frame does."""
+
+    __tablename__ = "night_log"
+
+    dp_id: str = Field(sa_column=Column(Text, primary_key=True))
+    text: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class RevisionRow(SQLModel, table=True):

@@ -37,7 +37,7 @@ PATH = click.Path(exists=True, path_type=Path)
     help="Seconds between two looks, with --watch.",
 )
 def ingest_command(paths: tuple[Path, ...], certified: bool, watch: bool, every: float) -> None:
-    """Index FITS files (.fits .gz .fz .Z), .hdr texts and archive tables (CSV, VOTable).
+    """Index FITS files (.fits .gz .fz .Z), .hdr texts, archive tables (CSV, VOTable), night logs (.NL.txt).
 
     PATHS are files or folders; without any, the folder CALSEL_ARCHIVE. A file that cannot be read is
     told by name and skipped, the rest goes in; then the exit code is 1, as when there is no file to read.

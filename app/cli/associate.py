@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from app import config, formats
+from app.associate import NOTHING, Wish
+from app.associate.wish import Preference
 from app.formats import sof
 from app.opening import open_index
 from app.terminal import make_console, print_tree
@@ -34,14 +37,38 @@ MODES = click.Choice(["Raw2Raw", "Raw2Master"], case_sensitive=False)
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="Write there; for sof a folder, one file a step."
 )
-def associate_command(dp_id: str, mode: Mode, name: str, explain: bool, output: Path | None) -> None:
+@click.option("--alternatives", type=click.IntRange(0, 100), default=0, help="Show the next best N per slot.")
+@click.option("--max-age", type=click.FloatRange(0), help="Refuse what is more days away than this.")
+@click.option("--exclude", multiple=True, metavar="DP_ID", help="Do as if this frame were hidden; repeat it.")
+@click.option("--prefer", type=click.Choice(["raw", "master"]), help="Choose slot by slot, this kind first.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+    help="Answer as this archive would have then (UTC).",
+)
+def associate_command(
+    dp_id: str,
+    mode: Mode,
+    name: str,
+    explain: bool,
+    output: Path | None,
+    alternatives: int,
+    max_age: float | None,
+    exclude: tuple[str, ...],
+    prefer: Preference | None,
+    as_of: datetime | None,
+) -> None:
     """Find the calibrations of the science frame DP_ID (no .fits at the end).
 
     Exit code 0 when the tree is complete, 3 when something required is missing (the tree says what).
     """
     settings = config.read()
+    if as_of is not None and as_of.tzinfo is None:
+        as_of = as_of.replace(tzinfo=UTC)
+    wish = Wish(alternatives, max_age, frozenset(exclude), prefer, as_of)
+    explain = explain or wish != NOTHING
     with open_index(settings) as index:
-        tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json")
+        tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json", wish=wish)
     if name == "tree":
         if output:
             with output.open("w", encoding="utf-8") as file:

@@ -18,7 +18,9 @@ SLOT = { label, rule,                        rule is "file:line"
          chosen: [{ child, name, product, match, days }],
          why: { needed, counted, seen, surplus, limited,
                 refused: [{ clause, line, count }],
-                runner_up: { name, days, match, certified } } }
+                runner_up: RIVAL, rivals: [RIVAL] } }
+
+RIVAL = { name, days, match, certified }     the next best: the runner-up first
 ```
 
 `child` is the place of the chosen node in `children`, `name` its first dp_id, `product` the virtual
@@ -132,6 +134,7 @@ def _why(why: Why) -> dict[str, object]:
         "limited": why.limited,
         "refused": [{"clause": r.clause, "line": r.line, "count": r.count} for r in why.refused],
         "runner_up": None if why.runner_up is None else _rival(why.runner_up),
+        "rivals": [_rival(rival) for rival in why.rivals],
     }
 
 

@@ -1,61 +1,58 @@
-"""A bash script that downloads every file of the cascade once, with curl.
+"""A bash script that downloads every file of the cascade once, with curl, and writes the tree beside them.
 
 The script can be run again: whole files are skipped, torn ones continued. It needs bash 3.2 or later
-(macOS still has it), curl, and `sha256sum` or `shasum` where checksums are known.
+(macOS still has it), curl, and `sha256sum` or `shasum` where checksums are known. Nothing is done before
+its last line is read, so half a script does nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from shlex import quote
 from typing import Final
 
-from app.formats.names import fits_name, one_line, url_name
+from app.formats import xml
+from app.formats.links import ESO, Links
+from app.formats.names import filename, fits_name, one_line, url_name
 from app.tree import File, Tree, files
 
-ESO_FILES: Final = "https://dataportal.eso.org/dataPortal/file/"
+_END: Final = "END_OF_TREE"  # no line of a tree is this: they begin with '<' or blanks
 
 
-def write(tree: Tree, base_url: str = ESO_FILES) -> bytes:
-    """The script; a file's address is `base_url` and its dp_id, its local name `<dp_id>.fits`.
+def write(tree: Tree, links: Links = ESO) -> bytes:
+    """The script; a file's address is `links.files` and its dp_id, its local name `<dp_id>.fits`.
 
-    The download list is the tree's files in walking order, each once. Sizes in bytes and SHA-256
-    are checked where the tree knows them.
+    The download list is the tree's files in walking order, siblings included, each once. Sizes in bytes
+    and SHA-256 are checked where the tree knows them. The tree itself is in the script, as XML.
     """
-    return write_many((tree,), base_url)
+    return b"".join(stream((tree,), links))
 
 
-def write_many(trees: Iterable[Tree], base_url: str = ESO_FILES) -> bytes:
-    """One script for one or more cascades: a file that several of them need is downloaded once."""
-    found: dict[str, File] = {}
-    cascades: list[str] = []
-    rules: dict[str, None] = {}
+def stream(trees: Iterable[Tree], links: Links = ESO) -> Iterator[bytes]:
+    """One script for one or more cascades, one chunk for each; a file that several need comes once."""
+    told: set[str] = set()
+    title, cascades, known, unknown = "", 0, 0, 0
+    before = f"{_HEAD}default_url={quote(links.files)}\n{_FUNCTIONS}"
     for tree in trees:
-        cascades.append(f"{tree.dp_id}: {tree.mode} cascade")
-        rules[f"rules: {tree.rulebook} {tree.checksum}, archive revision {tree.revision}"] = None
-        for file in files(tree.root):
-            found.setdefault(file.dp_id, file)
-    wanted = tuple(found.values())
-    known = sum(file.size or 0 for file in wanted)
-    unknown = sum(file.size is None for file in wanted)
+        cascades += 1
+        title = f"{tree.dp_id}: {tree.mode} cascade"
+        wanted = [file for file in files(tree.root) if file.dp_id not in told]
+        told.update(file.dp_id for file in wanted)
+        known += sum(file.size or 0 for file in wanted)
+        unknown += sum(file.size is None for file in wanted)
+        lines = (
+            f"# {one_line(title)}",
+            f"# {one_line(f'rules: {tree.rulebook} {tree.checksum}, archive revision {tree.revision}')}",
+            f"save_tree {quote(filename(tree, '.xml'))} <<'{_END}'",
+            f"{xml.write(tree).decode()}{_END}",
+            *map(_get, wanted),
+        )
+        yield (before + "\n".join(lines) + "\n").encode()
+        before = ""
     size = f"{known} bytes" + (f" and {unknown} of unknown size" if unknown else "")
-    several = len(cascades) > 1
-    title = f"{f'{len(cascades)} cascades' if several else cascades[0]}, {len(wanted)} files, {size}"
-    lines = [
-        "#!/usr/bin/env bash",
-        f"# {one_line(title)}",
-        *(f"# {one_line(line)}" for line in (*(cascades if several else ()), *rules)),
-        f"title={quote(one_line(title))}",
-        f"default_url={quote(base_url)}",
-        f"count={len(wanted)}",
-        _FUNCTIONS,
-        "# name in the URL and on disk, category, size in bytes, SHA-256 ('-': not known)",
-        *(_get(file) for file in wanted),
-        "",
-        "finish",
-        "",
-    ]
-    return "\n".join(lines).encode()
+    title = f"{title if cascades == 1 else f'{cascades} cascades'}, {len(told)} files, {size}"
+    tail = ("}", "", f"title={quote(one_line(title))}", f"count={len(told)}", 'main "$@"', "")
+    yield (before + "\n".join(tail)).encode()
 
 
 def _get(file: File) -> str:
@@ -68,6 +65,11 @@ def _get(file: File) -> str:
     )
     return "get " + " ".join(map(quote, words))
 
+
+_HEAD: Final = """\
+#!/usr/bin/env bash
+# Downloads the files of calibration cascades with curl; run it with --help.
+"""
 
 # curl's own --retry starts a torn transfer again from where that call began, so the loop calls curl
 # anew: -C - then continues the part, for as long as calls bring something. A server without ranges
@@ -95,29 +97,6 @@ EOF
 
 die() { printf '%s\n' "$1" >&2; exit 2; }
 
-case ${1-} in
-    -h | --help) usage; exit 0 ;;
-    -*) usage >&2; exit 2 ;;
-esac
-[ $# -le 1 ] || { usage >&2; exit 2; }
-command -v curl >/dev/null || die 'curl is not installed; install it first'
-if command -v sha256sum >/dev/null; then sha256() { sha256sum <"$1" | cut -c1-64; }
-elif command -v shasum >/dev/null; then sha256() { shasum -a 256 <"$1" | cut -c1-64; }
-else sha256() { :; }; printf 'no sha256sum and no shasum: checksums are not verified\n' >&2
-fi
-
-url=${CALSEL_URL:-$default_url}
-url=${url%/}/
-folder=${1:-.}
-mkdir -p -- "$folder" || die "cannot make the folder $folder"
-case $folder in -*) folder=./$folder ;; esac
-token=${CALSEL_TOKEN-}
-unset CALSEL_TOKEN
-case $token in
-    *[!A-Za-z0-9._~+/=-]*) die 'CALSEL_TOKEN is no bearer token (RFC 6750): foreign character' ;;
-esac
-progress=-sS
-[ -t 2 ] && progress=-#
 number=0
 failed=()
 reason=
@@ -183,6 +162,10 @@ get() { # name in the URL, local name, category, size, SHA-256
     failed+=("$2: $reason")
 }
 
+save_tree() { # local name; the tree is standard input
+    cat >"$folder/$1.part" && mv -f -- "$folder/$1.part" "$folder/$1" || die "cannot write $folder/$1"
+}
+
 finish() {
     [ ${#failed[@]} -eq 0 ] && exit 0
     printf '%d of %d files are missing:\n' "${#failed[@]}" "$count" >&2
@@ -190,4 +173,35 @@ finish() {
     printf 'run the script again to continue\n' >&2
     exit 1
 }
+
+main() { # [FOLDER]
+    case ${1-} in
+        -h | --help) usage; exit 0 ;;
+        -*) usage >&2; exit 2 ;;
+    esac
+    [ $# -le 1 ] || { usage >&2; exit 2; }
+    command -v curl >/dev/null || die 'curl is not installed; install it first'
+    if command -v sha256sum >/dev/null; then sha256() { sha256sum <"$1" | cut -c1-64; }
+    elif command -v shasum >/dev/null; then sha256() { shasum -a 256 <"$1" | cut -c1-64; }
+    else sha256() { :; }; printf 'no sha256sum and no shasum: checksums are not verified\n' >&2
+    fi
+
+    url=${CALSEL_URL:-$default_url}
+    url=${url%/}/
+    folder=${1:-.}
+    mkdir -p -- "$folder" || die "cannot make the folder $folder"
+    case $folder in -*) folder=./$folder ;; esac
+    token=${CALSEL_TOKEN-}
+    unset CALSEL_TOKEN
+    case $token in
+        *[!A-Za-z0-9._~+/=-]*) die 'CALSEL_TOKEN is no bearer token (RFC 6750): foreign character' ;;
+    esac
+    progress=-sS
+    [ -t 2 ] && progress=-#
+    cascades
+    finish
+}
+
+# get: name in the URL and on disk, category, size in bytes, SHA-256 ('-': not known)
+cascades() {
 """

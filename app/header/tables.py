@@ -15,10 +15,11 @@ from datetime import date
 from gzip import GzipFile
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.errors import HeaderError
 from app.header.value import Header, Value
+from app.rights import utc_text
 
 _CSV_SUFFIXES: Final = (".csv", ".csv.gz")
 _VOTABLE_SUFFIXES: Final = tuple(f".{name}{gz}" for name in ("vot", "votable", "xml") for gz in ("", ".gz"))
@@ -83,8 +84,16 @@ _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d):(\d\d):(\d\d(?:\.\d*)?)", r
 _MJD_OF_DAY_ZERO: Final = date(1858, 11, 17).toordinal()
 
 
-def read_table(path: Path) -> Iterator[tuple[str, Header]]:
-    """The (dp_id, Header) of each row of a table, chosen by the file's suffix (one of `TABLE_SUFFIXES`).
+class Row(NamedTuple):
+    """A row of a table; `release_date` is in UTC (ISO 8601), None where the table has none."""
+
+    dp_id: str
+    header: Header
+    release_date: str | None
+
+
+def read_table(path: Path) -> Iterator[Row]:
+    """The rows of a table, chosen by the file's suffix (one of `TABLE_SUFFIXES`).
 
     A column that no keyword stands for is left out, and so is an empty cell. INSTRUME comes from the
     dp_id where there is no such column; ARCFILE is dp_id + ".fits". MJD-OBS (days, UTC) is computed from
@@ -102,7 +111,7 @@ def read_table(path: Path) -> Iterator[tuple[str, Header]]:
             if not dp_id:
                 raise HeaderError(str(path), f"row {number} has no dp_id")
             try:
-                yield dp_id, _row_header(dp_id, row)
+                yield Row(dp_id, _row_header(dp_id, row), _release_date(row.get("release_date", "")))
             except ValueError as error:
                 raise HeaderError(str(path), f"row {number} ({dp_id}): {error}") from error
 
@@ -125,6 +134,15 @@ def _row_header(dp_id: str, row: dict[str, str]) -> Header:
         values["DATE-OBS"] = start
         values["MJD-OBS"] = _mjd(start)
     return Header(values)
+
+
+def _release_date(cell: str) -> str | None:
+    if cell == "":
+        return None
+    try:
+        return utc_text(cell)
+    except ValueError as error:
+        raise ValueError(f"release_date {cell!r} is no time; wanted is 2008-11-11T02:38:36.827Z") from error
 
 
 def _number(cell: str) -> Value:

@@ -1,6 +1,6 @@
 """The doors to the service over HTTP; `app.main` opens the index that they ask and adds their routes."""
 
-from app.web import calselector, health, home
+from app.web import breakpoints, calselector, files, hdr, health, home, oidc
 from app.web.errors import add_handlers
 
-__all__ = ["add_handlers", "calselector", "health", "home"]
+__all__ = ["add_handlers", "breakpoints", "calselector", "files", "hdr", "health", "home", "oidc"]

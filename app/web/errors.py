@@ -15,7 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import CalselError, DatabaseError, RequestError, SchemaError, UnknownFrameError
+from app.errors import (
+    CalselError,
+    DatabaseError,
+    ForbiddenError,
+    IssuerError,
+    LoginError,
+    NoFileError,
+    RequestError,
+    SchemaError,
+    UnknownFrameError,
+)
 from app.web.asked import TooLargeError
 from app.web.negotiate import NotAcceptableError, prefers_json
 
@@ -38,7 +48,11 @@ STATUS: Final = MappingProxyType(
         RequestError: 400,
         NotAcceptableError: 406,
         TooLargeError: 413,
+        LoginError: 401,
+        ForbiddenError: 403,
         UnknownFrameError: 404,
+        NoFileError: 404,
+        IssuerError: 503,
         SchemaError: 503,
         DatabaseError: 503,
     }
@@ -58,7 +72,13 @@ async def _told(request: Request, error: Exception) -> Response:
     status = next(STATUS[each] for each in type(error).__mro__ if each in STATUS)
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
-    return _response(request, status, str(error), type(error).__name__)
+    headers = {"WWW-Authenticate": _challenge(error)} if isinstance(error, LoginError) else _NO_HEADERS
+    return _response(request, status, str(error), type(error).__name__, headers)
+
+
+def _challenge(error: LoginError) -> str:
+    # RFC 6750 §3.1: a request without a token is told no error, only that one is wanted.
+    return 'Bearer realm="CalSelector"' + (', error="invalid_token"' if error.refused else "")
 
 
 async def _away(request: Request, error: Exception) -> Response:

@@ -7,15 +7,18 @@ from typing import Any, Final, TypeAlias, get_args
 import orjson
 from fastapi import FastAPI
 
+from app.associate.wish import Preference
 from app.errors import UnknownFrameError
-from app.formats import FORMATS, script
+from app.formats import FORMATS, Links
+from app.formats.links import ASSOCIATIONS
 from app.tree import Mode
-from app.web.asked import MOST
+from app.web.asked import MOST, MOST_REWRITTEN
 from app.web.example import DP_ID, example
+from app.web.wishes import LONGEST, MOST_ALTERNATIVES, MOST_EXCLUDED
 
 Json: TypeAlias = dict[str, Any]
 
-PATH: Final = "/calselector/v1/associations"
+PATH: Final = ASSOCIATIONS
 
 DESCRIPTION: Final = f"""The calibration cascade of each science frame.
 
@@ -29,9 +32,18 @@ Raw2Master is answered by the raw cascade, as CalSelector does.
 | `xml` | CalSelector's tree | `multipart/form-data`, one part per tree, as CalSelector sends it |
 | `json` | the tree with the reason of every choice | an array of trees |
 | `sof` | the set of frames of every recipe run, in running order | one section per dp_id |
-| `script` | a bash script that downloads everything with curl | one script, each file once |
+| `script` | a bash script that downloads all with curl, and holds the tree | one script, each file once |
+| `votable` | CalSelector's DataLink table | one table; `ID` says which dp_id a row belongs to |
+| `csv` | a row per file: category, role, size, checksum, address, parent | one table, each file once |
 
-A frame of a type that no rule covers has an ordinary answer, whose message says so."""
+A frame of a type that no rule covers has an ordinary answer, whose message says so.
+
+`explain`, `alternatives`, `max_age`, `exclude`, `prefer` and `as_of` are beyond CalSelector. Without them the
+XML and the VOTable are CalSelector's own, whose messages are nearly always empty; with one of them, messages
+tell the reasons. With `exclude` or `as_of` at most {MOST_REWRITTEN} dp_ids are answered per request.
+
+`ETag` changes when the archive, its rulebooks or the question do. A GET with that tag in `If-None-Match` is
+answered by 304, at the cost of one query."""
 
 _DP_ID: Final[Json] = {
     "type": "array",
@@ -51,8 +63,59 @@ _FORMAT: Final[Json] = {
     "enum": list(FORMATS),
     "description": "overrides the Accept header",
 }
-_FIELDS: Final = {"dp_id": _DP_ID, "mode": _MODE, "responseformat": _FORMAT}
-_EXAMPLES: Final[Json] = {"dp_id": [DP_ID], "mode": "Raw2Raw", "responseformat": "json"}
+_WISHES: Final[Json] = {
+    "explain": {
+        "type": "boolean",
+        "description": "tell why each calibration was chosen, and what was refused by which clause: in the "
+        "messages of XML and VOTable, and in JSON, which leaves the counts out only where this is false",
+    },
+    "alternatives": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MOST_ALTERNATIVES,
+        "default": 0,
+        "description": "tell so many next best candidates for each slot",
+    },
+    "max_age": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "refuse calibrations taken more than so many days before or after what they calibrate",
+    },
+    "exclude": {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+        "maxItems": MOST_EXCLUDED,
+        "description": "answer as if this frame were hidden; repeat the parameter for several",
+    },
+    "prefer": {
+        "type": "string",
+        "enum": list(get_args(Preference)),
+        "description": "slot by slot, take masters or raw groups first, and the others where there is none",
+    },
+    "as_of": {
+        "type": "string",
+        "format": "date-time",
+        "description": "answer as this service would have answered then: an ISO time, UTC without a zone",
+    },
+}
+_FIELDS: Final = {"dp_id": _DP_ID, "mode": _MODE, "responseformat": _FORMAT, **_WISHES}
+_EXAMPLES: Final[Json] = {
+    "dp_id": [DP_ID],
+    "mode": "Raw2Raw",
+    "responseformat": "json",
+    "explain": True,
+    "alternatives": 3,
+    "max_age": 2.5,
+    "exclude": ["UVES.2012-03-12T10:00:00.000"],
+    "prefer": "master",
+    "as_of": "2024-03-01T12:00:00Z",
+}
+# What the page sends when somebody tries it: a wish that empties the answer would surprise.
+_FORM: Final[Json] = {name: _EXAMPLES[name] for name in ("dp_id", "mode", "responseformat")}
+
+NOT_MODIFIED: Final[dict[int | str, Json]] = {
+    304: {"description": "The answer with the tag of If-None-Match still holds."}
+}
 
 
 def parameters() -> list[Json]:
@@ -67,23 +130,32 @@ def parameters() -> list[Json]:
             "example": _EXAMPLES[name],
         }
         for name, schema in _FIELDS.items()
+    ] + [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "description": "the ETag of an answer at hand",
+            "schema": {"type": "string"},
+            "example": '"5a1e0f0c2d3b4a69788796a5b4c3d2e1"',
+        }
     ]
 
 
 def form() -> Json:
     """The form of a POST."""
     schema = {"type": "object", "required": ["dp_id"], "properties": _FIELDS}
-    content = {"schema": schema, "example": _EXAMPLES}
+    content = {"schema": schema, "example": _FORM}
     kinds = ("application/x-www-form-urlencoded", "multipart/form-data")
     return {"required": True, "content": dict.fromkeys(kinds, content)}
 
 
-def responses(files_url: str) -> dict[int | str, Json]:
+def responses(links: Links) -> dict[int | str, Json]:
     """The answers with examples, and every error."""
     tree = example()
     content: Json = {}
     for each in FORMATS.values():
-        text = script.write(tree, files_url) if each.name == "script" else each.write(tree)
+        text = each.write(tree, links)
         shown = orjson.loads(text) if each.name == "json" else text.decode()
         content[each.media_type.partition(";")[0]] = {"example": shown}
     content["multipart/form-data"] = {"schema": {"type": "string", "description": "several XML trees"}}
@@ -91,12 +163,28 @@ def responses(files_url: str) -> dict[int | str, Json]:
         "description": "suggests a file name, such as `<dp_id>_raw2raw.xml`",
         "schema": {"type": "string"},
     }
+    tag = {
+        "description": "changes with the archive, its rulebooks and the question; of a GET only",
+        "schema": {"type": "string"},
+    }
+    headers = {"Content-Disposition": named, "ETag": tag}
     return {
-        200: {"description": "The trees.", "content": content, "headers": {"Content-Disposition": named}},
+        200: {"description": "The trees.", "content": content, "headers": headers},
         400: _error(
             "A parameter that makes no sense.",
             "RequestError",
             "there is no mode 'raw2cooked'; mode is one of Raw2Raw, Raw2Master",
+        ),
+        401: _error(
+            "The reasons of a choice quote the science frame's header: of a proprietary frame they are for "
+            "its owners. Or a token was sent that is not good.",
+            "LoginError",
+            "UVES.X is proprietary, …; log in and send the token as 'Authorization: Bearer <token>'",
+        ),
+        403: _error(
+            "The same, where the user is known.",
+            "ForbiddenError",
+            "UVES.X is proprietary, …, and belongs to …",
         ),
         404: _error(
             "A dp_id that is not in the archive.", "UnknownFrameError", str(UnknownFrameError("UVES.X"))

@@ -128,6 +128,14 @@ def test_a_file_where_the_sof_folder_should_be_is_named(ask: Calsel, truth: Trut
 
 def test_an_unknown_mode_or_format_is_a_usage_error_that_lists_the_right_ones(ask: Calsel) -> None:
     assert "'raw2raw', 'raw2master'" in ask("associate", "X", "--mode", "raw").stderr.lower()
-    told = ask("associate", "X", "--format", "votable")
+    told = ask("associate", "X", "--format", "pdf")
     assert told.exit_code == 2
     assert all(f"'{name}'" in told.stderr for name in ("tree", *FORMATS))
+
+
+def test_a_wish_is_told_at_the_root_and_fulfilled(ask: Calsel, truth: Truth) -> None:
+    bias = truth.expected[truth.uves_science]["MASTER_BIAS_BLUE"][0]
+    tree = ask("associate", truth.uves_science, "--exclude", bias, "--max-age", "5", "--alternatives", "2")
+    assert f"asked with alternatives=2, max_age=5 d, exclude={bias}" in tree.output
+    assert "excluded by the request" in tree.output or f"BIAS_BLUE {bias}" not in tree.output
+    assert ask("associate", truth.uves_science, "--as-of", "2000-01-01").exit_code == 1

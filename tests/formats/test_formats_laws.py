@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shlex
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import TreeFormatError
-from app.formats import jsontree, script, sof, xml
+from app.formats import jsontree, manifest, script, sof, votable, xml
 from app.formats.names import fits_name
 from app.tree import Choice, File, Node, Product, RuleRef, Slot, Step, Tree, children, files, walk
 
@@ -176,6 +178,10 @@ def test_all_formats_agree_on_the_set_of_files(tree: Tree):
     downloads = [unquote(words[1]) for words in _calls(script.write(tree))]
     assert len(downloads) == len(set(downloads)), "each file is downloaded once"
     assert set(downloads) == wanted
+    rows = csv.DictReader(io.StringIO(manifest.write(tree).decode(), newline=""))
+    assert sorted(row["dp_id"] for row in rows) == sorted(wanted)
+    cells = list(ElementTree.fromstring(votable.write(tree)).iter("{http://www.ivoa.net/xml/VOTable/v1.3}TR"))
+    assert sorted(unquote(cell[1].text.rpartition("/")[2]) for cell in cells[:-1]) == sorted(wanted)
     products = {product.name for node in walk(tree.root) for product in node.products}
     assert set(_sof_names(tree)) - products == {fits_name(name) for name in wanted}
 

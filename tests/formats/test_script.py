@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.formats import script
+from app.formats import Links, script, xml
 from app.tree import Choice, File, Node, RuleRef, Slot, Tree
 
 HOSTILE = "$(touch pwned)'; `touch pwned` \"\n../../x"
@@ -117,7 +117,7 @@ def _tree(*dp_ids: str, known: bool = True) -> Tree:
 
 def _run(tree: Tree, url: str, folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     path = folder / "get.sh"
-    path.write_bytes(script.write(tree, url))
+    path.write_bytes(script.write(tree, Links(files=f"{url}/")))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALSEL_")}
     return subprocess.run(
         ["bash", str(path), *words],
@@ -142,7 +142,7 @@ def test_every_file_arrives_whole_and_a_hostile_name_does_nothing(archive: Archi
     done = _run(_tree(*BODIES), archive.url, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert _saved(tmp_path) == BODIES
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".fits", ".fits", ".fits", ".sh"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".fits", ".fits", ".fits", ".sh", ".xml"]
 
 
 def test_a_second_run_asks_for_nothing(archive: Archive, tmp_path: Path):
@@ -241,3 +241,18 @@ def test_help_names_the_cascade_and_asks_nobody(archive: Archive, tmp_path: Path
 def test_a_wrong_call_is_refused(words: list[str], archive: Archive, tmp_path: Path):
     assert _run(_tree(*BODIES), archive.url, tmp_path, *words).returncode == 2
     assert archive.asked == []
+
+
+def test_the_tree_lies_beside_its_files_as_xml(cascade: Tree, archive: Archive, tmp_path: Path):
+    _run(cascade, archive.url, tmp_path, "data")
+    (saved,) = (tmp_path / "data").glob("*.xml")
+    assert saved.name == f"{cascade.dp_id}_raw2raw.xml"
+    assert saved.read_bytes() == xml.write(cascade)
+
+
+def test_half_a_script_does_nothing(archive: Archive, tmp_path: Path):
+    whole = script.write(_tree(*BODIES), Links(files=f"{archive.url}/"))
+    for end in (whole.rindex(b"main "), whole.rindex(b"get "), whole.rindex(b"END_OF_TREE")):
+        subprocess.run(["bash"], input=whole[:end], cwd=tmp_path, capture_output=True, check=False)
+    assert archive.asked == []
+    assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ def table(path: Path, *lines: str) -> Path:
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.CSV"])
 def test_a_row_is_a_header_with_the_keywords_of_its_columns(tmp_path: Path, name: str) -> None:
-    [(dp_id, header)] = read_table(table(tmp_path / name, HEAD, ROW))
+    [(dp_id, header, _)] = read_table(table(tmp_path / name, HEAD, ROW))
     assert dp_id == "NACO.2007-11-11T02:38:36.826"
     assert dict(header) == {
         "INSTRUME": "NAOS+CONICA",
@@ -51,12 +51,12 @@ def test_a_row_is_a_header_with_the_keywords_of_its_columns(tmp_path: Path, name
 
 
 def test_the_single_precision_mjd_obs_of_the_archive_counts_only_without_a_start(tmp_path: Path) -> None:
-    [(_, header)] = read_table(table(tmp_path / "t.csv", "dp_id,mjd_obs", "UVES.1,56531.047"))
+    [(_, header, _)] = read_table(table(tmp_path / "t.csv", "dp_id,mjd_obs", "UVES.1,56531.047"))
     assert dict(header) == {"INSTRUME": "UVES", "ARCFILE": "UVES.1.fits", "MJD-OBS": 56531.047}
 
 
 def test_an_empty_cell_is_an_absent_keyword(tmp_path: Path) -> None:
-    [(_, header)] = read_table(table(tmp_path / "t.csv", "dp_id,object,det_dit,exp_start", "UVES.1,, ,"))
+    [(_, header, _)] = read_table(table(tmp_path / "t.csv", "dp_id,object,det_dit,exp_start", "UVES.1,, ,"))
     assert set(header) == {"INSTRUME", "ARCFILE"}
 
 
@@ -74,7 +74,7 @@ def test_the_instrument_comes_from_the_dp_id_unless_a_column_says_it(
     tmp_path: Path, dp_id: str, instrument: str
 ) -> None:
     lines = ("dp_id,instrument", f"{dp_id},", f"{dp_id},OTHER")
-    assert [header["INSTRUME"] for _, header in read_table(table(tmp_path / "t.csv", *lines))] == [
+    assert [header["INSTRUME"] for _, header, _ in read_table(table(tmp_path / "t.csv", *lines))] == [
         instrument,
         "OTHER",
     ]
@@ -120,7 +120,7 @@ def test_a_votable_and_a_csv_of_the_same_rows_give_the_same_headers(
     data = (folder / "t").read_bytes()
     path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
     from_csv = list(read_table(folder / "t.csv"))
-    for (dp_id, expected), (same, header) in zip(from_csv, read_table(path), strict=True):
+    for (dp_id, expected, _), (same, header, _) in zip(from_csv, read_table(path), strict=True):
         assert dp_id == same
         assert {k: v for k, v in header.items() if k != "DET.DIT"} == {
             k: v for k, v in expected.items() if k != "DET.DIT"
@@ -139,7 +139,7 @@ def test_a_32_bit_cell_keeps_the_digits_it_was_written_with_and_a_null_is_absent
         "<DATA><TABLEDATA><TR><TD>UVES.1</TD><TD>1.427049</TD><TD>13</TD><TD>nan</TD></TR>"
         "<TR><TD>UVES.2</TD><TD>NaN</TD><TD>-1</TD><TD></TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"
     )
-    (_, first), (_, second) = read_table(path)
+    (_, first, _), (_, second, _) = read_table(path)
     assert (first["DET.DIT"], first["DET.NDIT"], first["OBJECT"]) == (1.427049, 13, "nan")
     assert set(second) == {"INSTRUME", "ARCFILE"}
 
@@ -151,7 +151,7 @@ def test_mjd_obs_is_what_astropy_computes(moment: datetime, tmp_path_factory: py
     if (moment.month, moment.day) in ((6, 30), (12, 31)):
         moment += timedelta(days=1)
     path = table(tmp_path_factory.mktemp("t") / "t.csv", "dp_id,date_obs", f"UVES.1,{moment.isoformat()}")
-    [(_, header)] = read_table(path)
+    [(_, header, _)] = read_table(path)
     assert header["MJD-OBS"] == pytest.approx(Time(moment.isoformat(), scale="utc").mjd, abs=1e-9)
 
 
@@ -199,7 +199,7 @@ def test_torn_gzip_foreign_letters_and_absent_files_are_header_errors(tmp_path: 
 
 
 def real(name: str) -> dict[str, Header]:
-    return dict(read_table(SAMPLES / "tables" / name))
+    return {dp_id: header for dp_id, header, _ in read_table(SAMPLES / "tables" / name)}
 
 
 @real_tables
@@ -241,6 +241,6 @@ def test_the_real_answers_to_astroquery_load_with_exact_times() -> None:
 def test_a_computed_mjd_obs_is_the_one_in_real_headers(tmp_path: Path) -> None:
     for path in sorted((SAMPLES / "headers").glob("*T*.hdr")):
         header = read_header(path)
-        [(_, row)] = read_table(table(tmp_path / "t.csv", "dp_id,date_obs", f"X.1,{header['DATE-OBS']}"))
+        [(_, row, _)] = read_table(table(tmp_path / "t.csv", "dp_id,date_obs", f"X.1,{header['DATE-OBS']}"))
         # Eight decimals are written: 0.4 ms.
         assert row["MJD-OBS"] == pytest.approx(header["MJD-OBS"], abs=1e-8)

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
-import uvicorn
 from psycopg import sql
 from sqlalchemy import make_url
 
@@ -23,10 +19,9 @@ from app.classify import Frame
 from app.config import Settings
 from app.header import Header
 from app.ingest import use_rules
-from app.main import create_app
 from app.rulebook import load_library
-from app.web.protocol import Protocol
 
+Serve = Callable[[Settings], AbstractContextManager[httpx.Client]]
 DATA = Path(__file__).parents[1] / "data" / "web"
 SCIENCE = "UVES.2012-03-12T04:00:00.000"  # has raw calibrations and masters
 ALONE = "UVES.2012-03-12T05:00:00.000"  # another wavelength: no flat, so no master flat either
@@ -100,33 +95,10 @@ def rules() -> Path:
     return DATA / "rules"
 
 
-@contextmanager
-def _serve(settings: Settings) -> Iterator[httpx.Client]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(settings), http=Protocol, log_level="critical")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not server.started and thread.is_alive():
-            time.sleep(0.005)
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 @pytest.fixture(scope="session")
-def serve() -> Callable[[Settings], AbstractContextManager[httpx.Client]]:
-    """Runs the service in a thread of this process, on a free port of the loopback; gives a client of it."""
-    return _serve
-
-
-@pytest.fixture(scope="session")
-def client(url: str) -> Iterator[httpx.Client]:
+def client(url: str, serve: Serve) -> Iterator[httpx.Client]:
     """A client of a running service."""
-    with _serve(Settings(database_url=url, public_url="https://calsel.example.org")) as client:
+    with serve(Settings(database_url=url, public_url="https://calsel.example.org")) as client:
         yield client
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from email import message_from_bytes
 from xml.etree import ElementTree
 
 import httpx
 import pytest
+from pyvo.dal.adhoc import DatalinkResults
 
 PATH = "/calselector/v1/associations"
 SCIENCE = "UVES.2012-03-12T04:00:00.000"
@@ -131,7 +133,7 @@ def test_one_script_downloads_the_files_of_several_frames_once(client: httpx.Cli
 
 def test_every_format_names_the_same_files(client: httpx.Client):
     names = _names(_xml(client, SCIENCE))
-    for form in ("json", "sof", "script"):
+    for form in ("json", "sof", "script", "votable", "csv"):
         text = client.get(PATH, params={"dp_id": SCIENCE, "responseformat": form}).text
         assert all(name in text for name in names), form
 
@@ -144,6 +146,9 @@ def test_every_format_names_the_same_files(client: httpx.Client):
         ("application/json", "application/json"),
         ("text/plain, application/json;q=0.5", "text/plain"),
         ("text/x-shellscript", "text/x-shellscript"),
+        ("application/x-votable+xml", "application/x-votable+xml"),
+        ("application/x-votable+xml;content=datalink, */*;q=0.1", "application/x-votable+xml"),
+        ("text/csv", "text/csv"),
     ],
 )
 def test_accept_chooses_the_format(client: httpx.Client, accept: str, kind: str):
@@ -158,16 +163,95 @@ def test_responseformat_overrules_accept(client: httpx.Client):
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_a_frame_without_rules_gets_calselectors_message_and_the_reason(client: httpx.Client):
+def test_a_frame_without_rules_gets_calselectors_message_and_on_request_the_reason(client: httpx.Client):
+    said = "No association could be established: this file type is not supported"
     answer = client.get(PATH, params={"dp_id": OTHER})
     assert answer.status_code == 200
-    texts = [str(each.get("text")) for each in ElementTree.fromstring(answer.content).iter("message")]
-    assert texts[0] == "No association could be established: this file type is not supported"
-    assert "XSHOOTER" in texts[1]
+    assert _messages(answer.content) == [said]
+    first, reason = _messages(client.get(PATH, params={"dp_id": OTHER, "explain": "true"}).content)
+    assert first == said
+    assert "XSHOOTER" in reason
+    table = client.get(PATH, params={"dp_id": OTHER, "responseformat": "votable"})
+    assert table.status_code == 200
+    assert f'messages="{said}"' in table.text
+
+
+def test_masters_that_are_missing_are_answered_by_raw_files_without_a_word(client: httpx.Client):
+    asked = {"dp_id": ALONE, "mode": "Raw2Master"}
+    assert _messages(client.get(PATH, params=asked).content) == []
+    told = _messages(client.get(PATH, params=asked | {"explain": "TRUE"}).content)
+    assert told[0].startswith("Raw2Master was asked for, but MASTER_FLAT_BLUE has no certified master")
+    assert any(text.startswith("MASTER_BIAS_BLUE (rule uves.2000-01-01.oca:") for text in told)
+
+
+def test_each_part_names_the_mode_that_was_executed_for_it(client: httpx.Client):
+    answer = client.post(PATH, data={"dp_id": [ALONE, SCIENCE], "mode": "Raw2Master"})
+    names = [line for line in answer.text.splitlines() if line.startswith("Content-Disposition")]
+    assert names == [
+        f'Content-Disposition: attachment; filename="{ALONE}_raw2raw.xml"',
+        f'Content-Disposition: attachment; filename="{SCIENCE}_raw2master.xml"',
+    ]
+
+
+def test_reasons_change_only_the_messages(client: httpx.Client):
+    plain, told = (
+        ElementTree.fromstring(client.get(PATH, params={"dp_id": SCIENCE} | more).content)
+        for more in ({}, {"explain": "1"})
+    )
+    for messages in [*plain.iter("messages"), *told.iter("messages")]:
+        messages.clear()
+    assert ElementTree.tostring(plain) == ElementTree.tostring(told)
+
+
+def test_json_tells_the_reasons_unless_it_shall_not(client: httpx.Client):
+    asked = {"dp_id": SCIENCE, "responseformat": "json"}
+    plain, told, silent = (
+        client.get(PATH, params=asked | more).json()
+        for more in ({}, {"explain": "true"}, {"explain": "false"})
+    )
+    assert plain == told
+    assert not any(slot["why"]["counted"] for slot in silent["tree"]["slots"])
+
+
+def test_the_datalink_table_is_one_that_pyvo_reads(client: httpx.Client):
+    address = f"{client.base_url}{PATH}?dp_id={SCIENCE}&mode=Raw2Raw&responseformat=votable"
+    links = DatalinkResults.from_result_url(address)
+    names = [str(url).rpartition("/")[2] for url in links["access_url"]]
+    assert set(names[:-1]) == _names(_xml(client, SCIENCE))
+    assert (links["semantics"][0], names[0]) == ("#this", SCIENCE)
+    assert links["access_url"][-1] == f"https://calsel.example.org{PATH}?dp_id={SCIENCE}&mode=Raw2Raw"
+    answer = client.get(address)
+    assert answer.headers["content-type"] == "application/x-votable+xml"
+    assert answer.headers["content-disposition"] == f'inline; filename="{SCIENCE}_raw2raw.vot"'
+
+
+def test_several_frames_are_one_table_with_the_rows_of_each(client: httpx.Client):
+    asked = {"mode": "raw2master", "responseformat": "votable"}
+    both = client.post(PATH, data=asked | {"dp_id": [ALONE, SCIENCE]})
+    alone = [client.get(PATH, params=asked | {"dp_id": one}).text for one in (ALONE, SCIENCE)]
+    rows = ["".join(text.partition("<TABLEDATA>")[2].partition("        </TABLEDATA>")[0]) for text in alone]
+    assert both.text.partition("<TABLEDATA>")[2].startswith(rows[0] + rows[1].lstrip("\n"))
+    assert both.text.count("<TABLE>") == 1
+
+
+def test_one_manifest_names_the_files_of_several_frames_once(client: httpx.Client):
+    answer = client.get(PATH, params={"dp_id": [SCIENCE, ALONE], "responseformat": "csv"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    rows = list(csv.DictReader(answer.text.splitlines()))
+    wanted = _names(_xml(client, SCIENCE)) | _names(_xml(client, ALONE))
+    assert sorted(row["dp_id"] for row in rows) == sorted(wanted)
+    assert [row["dp_id"] for row in rows if row["role"] == "science"] == [SCIENCE, ALONE]
+    assert {row["access_url"].rpartition("/")[0] for row in rows} == {
+        "https://calsel.example.org/dataPortal/file"
+    }
 
 
 def _xml(client: httpx.Client, dp_id: str) -> bytes:
     return client.get(PATH, params={"dp_id": dp_id, "mode": "Raw2Raw", "responseformat": "xml"}).content
+
+
+def _messages(xml: bytes) -> list[str]:
+    return [str(each.get("text")) for each in ElementTree.fromstring(xml).iter("message")]
 
 
 def _names(xml: bytes) -> set[str]:

@@ -37,7 +37,16 @@ ID = {"dp_id": SCIENCE}
         ("dp_id=", 400, ["dp_id='' is none", "UVES.2012"]),
         ("dp_id=A%00B", 400, ["dp_id='A\\x00B' is none"]),
         (f"dp_id={'A' * 300}", 400, ["AAA' is none", "1 to 200"]),
-        (f"dp_id={SCIENCE}&responseformat=votable", 400, ["no format 'votable'", "xml, json, sof, script"]),
+        (
+            f"dp_id={SCIENCE}&responseformat=pdf",
+            400,
+            ["no format 'pdf'", "xml, json, sof, script, votable, csv"],
+        ),
+        (
+            "dp_id=&mode=x&responseformat=y&explain=z",
+            400,
+            ["dp_id='' is none", "no mode 'x'", "no format 'y'", "explain='z' is neither"],
+        ),
     ],
 )
 def test_bad_input_is_told_what_is_wrong_and_how_to_mend_it(
@@ -125,11 +134,11 @@ def test_an_error_is_told_in_json_to_who_asks_for_json(
     }
 
 
-@pytest.mark.parametrize("accept", ["image/png", "application/x-votable+xml", "application/xml;q=0, */*;q=0"])
+@pytest.mark.parametrize("accept", ["image/png", "application/x-votable", "application/xml;q=0, */*;q=0"])
 def test_a_client_that_accepts_nothing_there_is_gets_406(client: httpx.Client, accept: str):
     answer = client.get(PATH, params=ID, headers={"Accept": accept})
     assert answer.status_code == 406
-    assert "responseformat=xml|json|sof|script" in answer.text
+    assert "responseformat=xml|json|sof|script|votable|csv" in answer.text
 
 
 @pytest.mark.parametrize("quality", ["high", "2", "nan", ""])

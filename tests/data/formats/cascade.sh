@@ -1,9 +1,6 @@
 #!/usr/bin/env bash
-# UVES.2012-03-04T02:00:00.000: Raw2Raw cascade, 8 files, 29046080 bytes and 1 of unknown size
-# rules: uves-1 c0ffee, archive revision 17
-title='UVES.2012-03-04T02:00:00.000: Raw2Raw cascade, 8 files, 29046080 bytes and 1 of unknown size'
+# Downloads the files of calibration cascades with curl; run it with --help.
 default_url=https://dataportal.eso.org/dataPortal/file/
-count=8
 
 set -u -o pipefail
 
@@ -26,29 +23,6 @@ EOF
 
 die() { printf '%s\n' "$1" >&2; exit 2; }
 
-case ${1-} in
-    -h | --help) usage; exit 0 ;;
-    -*) usage >&2; exit 2 ;;
-esac
-[ $# -le 1 ] || { usage >&2; exit 2; }
-command -v curl >/dev/null || die 'curl is not installed; install it first'
-if command -v sha256sum >/dev/null; then sha256() { sha256sum <"$1" | cut -c1-64; }
-elif command -v shasum >/dev/null; then sha256() { shasum -a 256 <"$1" | cut -c1-64; }
-else sha256() { :; }; printf 'no sha256sum and no shasum: checksums are not verified\n' >&2
-fi
-
-url=${CALSEL_URL:-$default_url}
-url=${url%/}/
-folder=${1:-.}
-mkdir -p -- "$folder" || die "cannot make the folder $folder"
-case $folder in -*) folder=./$folder ;; esac
-token=${CALSEL_TOKEN-}
-unset CALSEL_TOKEN
-case $token in
-    *[!A-Za-z0-9._~+/=-]*) die 'CALSEL_TOKEN is no bearer token (RFC 6750): foreign character' ;;
-esac
-progress=-sS
-[ -t 2 ] && progress=-#
 number=0
 failed=()
 reason=
@@ -114,6 +88,10 @@ get() { # name in the URL, local name, category, size, SHA-256
     failed+=("$2: $reason")
 }
 
+save_tree() { # local name; the tree is standard input
+    cat >"$folder/$1.part" && mv -f -- "$folder/$1.part" "$folder/$1" || die "cannot write $folder/$1"
+}
+
 finish() {
     [ ${#failed[@]} -eq 0 ] && exit 0
     printf '%d of %d files are missing:\n' "${#failed[@]}" "$count" >&2
@@ -122,7 +100,98 @@ finish() {
     exit 1
 }
 
-# name in the URL and on disk, category, size in bytes, SHA-256 ('-': not known)
+main() { # [FOLDER]
+    case ${1-} in
+        -h | --help) usage; exit 0 ;;
+        -*) usage >&2; exit 2 ;;
+    esac
+    [ $# -le 1 ] || { usage >&2; exit 2; }
+    command -v curl >/dev/null || die 'curl is not installed; install it first'
+    if command -v sha256sum >/dev/null; then sha256() { sha256sum <"$1" | cut -c1-64; }
+    elif command -v shasum >/dev/null; then sha256() { shasum -a 256 <"$1" | cut -c1-64; }
+    else sha256() { :; }; printf 'no sha256sum and no shasum: checksums are not verified\n' >&2
+    fi
+
+    url=${CALSEL_URL:-$default_url}
+    url=${url%/}/
+    folder=${1:-.}
+    mkdir -p -- "$folder" || die "cannot make the folder $folder"
+    case $folder in -*) folder=./$folder ;; esac
+    token=${CALSEL_TOKEN-}
+    unset CALSEL_TOKEN
+    case $token in
+        *[!A-Za-z0-9._~+/=-]*) die 'CALSEL_TOKEN is no bearer token (RFC 6750): foreign character' ;;
+    esac
+    progress=-sS
+    [ -t 2 ] && progress=-#
+    cascades
+    finish
+}
+
+# get: name in the URL and on disk, category, size in bytes, SHA-256 ('-': not known)
+cascades() {
+# UVES.2012-03-04T02:00:00.000: Raw2Raw cascade
+# rules: uves-1 c0ffee, archive revision 17
+save_tree UVES.2012-03-04T02:00:00.000_raw2raw.xml <<'END_OF_TREE'
+<?xml version="1.0" encoding="UTF-8"?>
+<association category="SCI_POINT" certified="true" complete="false"
+    mode="Raw2Raw" type="main">
+    <mainFiles>
+        <file category="SCI_POINT_RED" name="UVES.2012-03-04T02:00:00.000"/>
+    </mainFiles>
+    <messages>
+        <message text="no ORDER_TABLE within ±1 d of &quot;2012-03-04&quot; &amp; nearby"/>
+    </messages>
+    <associatedFiles>
+        <association category="LINE_REFER_TABLE" certified="true"
+            complete="true" match="N/A" type="main">
+            <mainFiles>
+                <file category="LINE_REFER_TABLE" name="M.UVES.2010-01-01T00:00:00.000"/>
+            </mainFiles>
+            <messages/>
+            <associatedFiles/>
+        </association>
+        <association category="ACQUISITION" certified="false"
+            complete="true" match="N/A" type="auxiliary">
+            <mainFiles>
+                <file category="ACQ" name="UVES.2012-03-04T01:00:00.000"/>
+            </mainFiles>
+            <messages/>
+            <associatedFiles/>
+        </association>
+        <association category="FLAT_RED" certified="true"
+            complete="true" match="extended" type="main">
+            <mainFiles>
+                <file category="FLAT_RED" name="UVES.2012-03-02T10:05:00.000"/>
+                <file category="FLAT_RED" name="UVES.2012-03-02T10:06:00.000"/>
+            </mainFiles>
+            <messages/>
+            <associatedFiles>
+                <association category="BIAS_RED" certified="true"
+                    complete="true" match="calib_plan" type="main">
+                    <mainFiles>
+                        <file category="BIAS_RED" name="UVES.2012-03-03T10:00:00.000"/>
+                        <file category="BIAS_RED" name="UVES.2012-03-03T10:01:00.000"/>
+                        <file category="BIAS_RED" name="UVES.2012-03-03T10:02:00.000"/>
+                    </mainFiles>
+                    <messages/>
+                    <associatedFiles/>
+                </association>
+            </associatedFiles>
+        </association>
+        <association category="BIAS_RED" certified="true"
+            complete="true" match="calib_plan" type="main">
+            <mainFiles>
+                <file category="BIAS_RED" name="UVES.2012-03-03T10:00:00.000"/>
+                <file category="BIAS_RED" name="UVES.2012-03-03T10:01:00.000"/>
+                <file category="BIAS_RED" name="UVES.2012-03-03T10:02:00.000"/>
+            </mainFiles>
+            <messages/>
+            <associatedFiles/>
+        </association>
+    </associatedFiles>
+</association>
+END_OF_TREE
 get UVES.2012-03-04T02:00:00.000 UVES.2012-03-04T02:00:00.000.fits SCI_POINT_RED 9000000 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
 get M.UVES.2010-01-01T00:00:00.000 M.UVES.2010-01-01T00:00:00.000.fits LINE_REFER_TABLE 46080 abababababababababababababababababababababababababababababababab
 get UVES.2012-03-04T01:00:00.000 UVES.2012-03-04T01:00:00.000.fits ACQ - -
@@ -131,5 +200,8 @@ get UVES.2012-03-02T10:06:00.000 UVES.2012-03-02T10:06:00.000.fits FLAT_RED 4000
 get UVES.2012-03-03T10:00:00.000 UVES.2012-03-03T10:00:00.000.fits BIAS_RED 4000000 -
 get UVES.2012-03-03T10:01:00.000 UVES.2012-03-03T10:01:00.000.fits BIAS_RED 4000000 -
 get UVES.2012-03-03T10:02:00.000 UVES.2012-03-03T10:02:00.000.fits BIAS_RED 4000000 -
+}
 
-finish
+title='UVES.2012-03-04T02:00:00.000: Raw2Raw cascade, 8 files, 29046080 bytes and 1 of unknown size'
+count=8
+main "$@"

@@ -1,0 +1,1 @@
+"""The tables that TAP serves: their columns, and where each value comes from."""
