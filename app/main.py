@@ -19,7 +19,7 @@ from app.opening import open_index
 from app.rights.tokens import open_gate
 from app.vo import datalink, tap
 from app.web import add_handlers, breakpoints, calselector, files, hdr, health, home, oidc
-from app.web.openapi import keep_nulls
+from app.web.openapi import complete
 from app.web.rights import keep_secrets
 
 # Of one process, each with a database connection. Only one computes at a time (Python's global lock); the
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router(),
     ):
         app.include_router(router)
-    keep_nulls(app)
+    complete(app)
     return app
 
 

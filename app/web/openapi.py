@@ -201,12 +201,20 @@ def responses(links: Links) -> dict[int | str, Json]:
     }
 
 
-def keep_nulls(app: FastAPI) -> None:
-    """Show the JSON example whole: FastAPI leaves every null out of what it is given, but they are told."""
+def complete(app: FastAPI) -> None:
+    """Add to FastAPI's page what it cannot know or would leave out.
+
+    The JSON example is shown whole (FastAPI drops every null), and each operation tells of addresses that
+    are too long, which the server refuses before the application hears of them.
+    """
     generate = app.openapi
 
     def openapi() -> Json:
         schema = generate()
+        too_long = {"description": "The address is too long.", "content": {"text/plain": {}}}
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"]["414"] = too_long
         for operation in schema["paths"][PATH].values():
             content = operation["responses"]["200"]["content"]["application/json"]
             content["example"] = orjson.loads(FORMATS["json"].write(example()))
