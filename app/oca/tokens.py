@@ -32,6 +32,8 @@ RESERVED: Final = {
     ).split()
 }
 
+# The first group is greedy, not possessive like the rest: Python before 3.11.5 loses its way in a possessive
+# group that holds a lazy `.*?` (gh-106052). What follows it always matches, so nothing is tried twice.
 _TOKEN: Final = re.compile(
     r"""
     (?: [ \t\r\f]++
@@ -39,7 +41,7 @@ _TOKEN: Final = re.compile(
       | \A \#[^\n]*+
       | //[^\n]*+
       | /\*(?s:.*?)\*/
-    )*+
+    )*
     (?: ( [A-Za-z_]\w*+ (?: \.\w++ | -[A-Za-z]\w*+ )*+ )                     # 1 a name
       | ( "[^"\n]*+" )                                                        # 2 a text
       | ( ==|!=|\?=|<=|>=|/(?!\*)|<(?!>)|[-+*%>=(){};,] )                           # 3 an operator

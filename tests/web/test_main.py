@@ -88,7 +88,7 @@ def test_the_openapi_page_has_examples_and_every_error(client: httpx.Client):
     assert {PATH, "/health"} <= set(paths)
     for method in ("get", "post"):
         responses = paths[PATH][method]["responses"]
-        assert set(responses) - {"304"} == {"200", "400", "401", "403", "404", "406", "413", "503"}
+        assert set(responses) - {"304"} == {"200", "400", "401", "403", "404", "406", "413", "414", "503"}
         assert all("example" in kind for code in responses for kind in _content(responses[code]))
     assert "304" in paths[PATH]["get"]["responses"]
     names = {each["name"]: each for each in paths[PATH]["get"]["parameters"]}
