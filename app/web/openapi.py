@@ -211,7 +211,8 @@ def complete(app: FastAPI) -> None:
 
     def openapi() -> Json:
         schema = generate()
-        too_long = {"description": "The address is too long.", "content": {"text/plain": {}}}
+        text = {"text/plain": {"example": "the address has 75055 bytes, the most is 65535; …\n"}}
+        too_long = {"description": "The address is too long.", "content": text}
         for operations in schema["paths"].values():
             for operation in operations.values():
                 operation["responses"]["414"] = too_long
