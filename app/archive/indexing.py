@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from psycopg import sql
@@ -14,10 +13,12 @@ from app.archive.tables import POOLS, STATES
 from app.classify import Classified, Frame, classified, is_raw
 from app.header import Maybe, Undefined
 from app.organise import Group, form, middle_of, partitions, time_of, virtual_keywords
-from app.rulebook import Rulebook
+from app.rulebook import Rulebook, hash64
 
 # Book id, rule index, hash of the partition: where a group stands.
 Place: TypeAlias = tuple[int, int, int]
+# A frame (its row number, and what the book says of it) at one of the places it belongs to.
+Member: TypeAlias = tuple[Place, int, Classified]
 
 
 def index(
@@ -25,7 +26,7 @@ def index(
 ) -> None:
     """Classify these frames under every book that covers them and make their groups (and `places`) anew."""
     seen: dict[tuple[int, int], Classified] = {}
-    parts: list[tuple[int, int, int, int]] = []
+    members: list[Member] = []
     matches: list[tuple[Any, ...]] = []
     for frame_id, frame in rows.items():
         raw = is_raw(frame.header)
@@ -34,7 +35,10 @@ def index(
                 continue
             known = classified(book, frame)
             seen[book_id, frame_id] = known
-            parts += [(book_id, rule, hash64(part), frame_id) for rule, part in partitions(book, known, raw)]
+            members += [
+                ((book_id, rule, hash64(part)), frame_id, known)
+                for rule, part in partitions(book, known, raw)
+            ]
             matches += _file_matches(book_id, book, frame_id, known, raw)
     copy(
         connection,
@@ -45,9 +49,10 @@ def index(
             for (book_id, frame_id), known in seen.items()
         ),
     )
+    parts = ((*place, frame_id) for place, frame_id, _ in members)
     copy(connection, "partition_member", "book_id rule part frame_id", parts)
     copy(connection, "match_key", _MATCH, matches)
-    regroup(connection, books, places | {(b, rule, part) for b, rule, part, _ in parts}, seen)
+    regroup(connection, books, places | {place for place, _, _ in members}, members)
 
 
 def forget(connection: Connection, frame_ids: Sequence[int]) -> set[Place]:
@@ -86,7 +91,7 @@ def regroup(
     connection: Connection,
     books: Mapping[int, Rulebook],
     places: Iterable[Place],
-    fresh: Mapping[tuple[int, int], Classified],
+    fresh: Sequence[Member] = (),
 ) -> None:
     """Make the groups at these places anew from all their frames; `fresh` are those already at hand."""
     ordered = sorted(places)
@@ -97,10 +102,9 @@ def regroup(
         columns,
     )
     members: dict[Place, dict[str, tuple[int, Classified]]] = {place: {} for place in ordered}
-    for book_id, rule, part, frame_id in _at_hand(connection, columns, fresh):
-        known = fresh[book_id, frame_id]
-        members[book_id, rule, part][known.dp_id] = (frame_id, known)
-    others = connection.execute(_MEMBERS, [*columns, sorted({frame_id for _, frame_id in fresh})])
+    for place, frame_id, known in fresh:
+        members[place][known.dp_id] = (frame_id, known)
+    others = connection.execute(_MEMBERS, [*columns, sorted({frame_id for _, frame_id, _ in fresh})])
     for book_id, rule, part, frame_id, dp_id, keywords, derived, hidden, certified in others:
         known = Classified(dp_id, {}, (), merged(keywords, derived), hidden, certified)
         members[book_id, rule, part][dp_id] = (frame_id, known)
@@ -111,19 +115,6 @@ def regroup(
             ids = {dp_id: frame_id for dp_id, (frame_id, _) in frames.items()}
             groups.append(((book_id, rule, part), group, ids))
     _write_groups(connection, books, groups)
-
-
-def _at_hand(
-    connection: Connection, columns: list[list[int]], fresh: Mapping[tuple[int, int], Classified]
-) -> Iterable[tuple[int, int, int, int]]:
-    if not fresh:
-        return []
-    return connection.execute(
-        "SELECT p.book_id, p.rule, p.part, p.frame_id FROM partition_member p "
-        "JOIN unnest(%s::int[], %s::int[], %s::bigint[]) q(book_id, rule, part) "
-        "ON (p.book_id, p.rule, p.part) = (q.book_id, q.rule, q.part) WHERE p.frame_id = ANY(%s)",
-        [*columns, sorted({frame_id for _, frame_id in fresh})],
-    )
 
 
 def _write_groups(
@@ -164,13 +155,6 @@ def _file_matches(
         (key, middle, mjd, known.certified, state, POOLS.index(pool), book_id, frame_id, None, None)
         for key in book.keys_of("raw" if raw else "calib", known.keywords)
     ]
-
-
-def hash64(text: str) -> int:
-    """A 64-bit signed hash of a text."""
-    return int.from_bytes(
-        blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), signed=True
-    )
 
 
 def numbers(connection: Connection, table: str, count: int) -> list[int]:

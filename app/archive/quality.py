@@ -71,7 +71,7 @@ def set_flag(
     places = connection.execute(
         "SELECT book_id, rule, part FROM partition_member WHERE frame_id = ANY(%s)", [list(numbers)]
     )
-    regroup(connection, books, {(b, r, p) for b, r, p in places if b in books}, {})
+    regroup(connection, books, {(b, r, p) for b, r, p in places if b in books})
 
 
 _KEYS = ("mjdObs", "instrument", "dpInstrument", "rawType", "proCatg", "doClass")

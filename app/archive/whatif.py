@@ -65,7 +65,7 @@ def _drop_later(connection: Connection, books: Mapping[int, Rulebook], moment: d
     rows = connection.execute("SELECT id FROM frame WHERE ingested_at > %s", [moment])
     numbers = [number for (number,) in rows]
     places = forget(connection, numbers)
-    regroup(connection, books, places, {})
+    regroup(connection, books, places)
     connection.execute("DELETE FROM frame WHERE id = ANY(%s)", [numbers])
 
 

@@ -26,7 +26,6 @@ from app.oca.syntax import (
     keys,
 )
 
-TIME = "MJD-OBS"
 Test = Callable[[Keywords, Keywords, Keywords], bool]
 
 # What `a op b` says about b when the sides are exchanged.

@@ -11,7 +11,7 @@ from app.rulebook.book import (
     Wanted,
     make_book,
 )
-from app.rulebook.keysets import KeySet
+from app.rulebook.keysets import KeySet, hash64
 from app.rulebook.library import (
     Library,
     library,
@@ -34,6 +34,7 @@ __all__ = [
     "Rulebook",
     "Step",
     "Wanted",
+    "hash64",
     "library",
     "load_book",
     "load_library",

@@ -45,7 +45,7 @@ class KeySet:
             if isinstance(value, Undefined):
                 return None
             texts.append(canonical(value))
-        return _hash64((salt, _text(self), *texts))
+        return hash64("\x1f".join((salt, _text(self), *texts)))
 
 
 @lru_cache(maxsize=65536)
@@ -54,6 +54,8 @@ def _text(keyset: KeySet) -> str:
     return repr((_VERSION, keyset.side, literals, keyset.names))
 
 
-def _hash64(parts: tuple[str, ...]) -> int:
-    digest = blake2b("\x1f".join(parts).encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+def hash64(text: str) -> int:
+    """A 64-bit signed hash of a text, as a bigint of PostgreSQL holds it."""
+    return int.from_bytes(
+        blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), signed=True
+    )
