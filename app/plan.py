@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from app.errors import PlanError
-from app.tree import Node, Product, Slot, Tree, walk
+from app.tree import Node, Product, Slot, Tree
 from processing.graph import Input, InputFile, InputProduct, Plan, Task
 
 # An action and the dp_ids of its frames: what one recipe run is of.
@@ -50,7 +50,6 @@ def _add(tree: Tree, node: Node, tasks: dict[_Group, Task]) -> str:
     tasks[group] = Task(
         id=f"{name} #{twins + 1}" if twins else name,
         recipe=node.step.recipe,
-        instrument=instrument(tree),
         name=f"r.{node.files[0].dp_id}",
         inputs=tuple(dict.fromkeys(inputs)),
         expects=tuple(sorted({product.category for product in node.products})),
@@ -84,12 +83,3 @@ def task_id(node: Node) -> str:
     """What a task is called: its action and the first file of its group."""
     return f"{node.action} {node.files[0].dp_id}"
 
-
-def instrument(tree: Tree) -> str:
-    """The pipeline's name: the rulebook's, `uves` of `uves.2000-01-01.oca`."""
-    return tree.rulebook.partition(".")[0]
-
-
-def incomplete(tree: Tree) -> list[Node]:
-    """The nodes of a tree that lack something."""
-    return [node for node in walk(tree.root) if not node.complete]

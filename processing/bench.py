@@ -68,7 +68,7 @@ class Bench:
         """
         begun = time.monotonic()
         try:
-            pipeline = self.esorex.pipeline(task.instrument)
+            pipeline = self.esorex.pipeline_of(task.recipe)
             inputs = [source for wanted in task.inputs for source in self._files(wanted, upstream)]
         except (EsorexError, InputError) as error:
             return TaskResult(

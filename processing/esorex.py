@@ -81,17 +81,41 @@ class Esorex:
             found, key=lambda pipeline: [int(number) for number in re.findall(r"\d+", pipeline.version)]
         )
 
+    def pipeline_of(self, recipe: str) -> Pipeline:
+        """The newest installed pipeline that has a recipe. Raises EsorexError when none has.
+
+        Recipes do not tell their pipeline by name: GIRAFFE's begin with `gi`, its pipeline is `giraf`.
+        """
+        if recipe not in self._providers:
+            has = ", ".join(sorted({pipeline.id for pipeline in self._providers.values()})) or "none"
+            raise EsorexError(
+                f"recipe {recipe} is in no installed pipeline (installed: {has}); "
+                f"on Debian: apt-get install cpl-plugin-{recipe.partition('_')[0]}"
+            )
+        return self._providers[recipe]
+
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """The newest installed version of each pipeline, by name."""
+        names = {
+            path.name.rpartition("-")[0]
+            for place in self.plugins
+            for path in place.glob("*-[0-9]*")
+            if path.is_dir()
+        }
+        return tuple(self.pipeline(name) for name in sorted(names))
+
     def recipes(self) -> frozenset[str]:
         """Names of all installed recipes; esorex is asked once."""
-        return self._recipes
+        return frozenset(self._providers)
 
     @cached_property
-    def _recipes(self) -> frozenset[str]:
-        if not self.plugins:
-            return frozenset()
-        listing = _ask(self.program, f"--recipe-dir={':'.join(map(str, self.plugins))}", "--recipes")
-        # "  uves_cal_mbias        : Creates the master bias frame"; a long synopsis goes on below, deeper
-        return frozenset(re.findall(r"^  (\w+)\s*: ", listing, flags=re.MULTILINE))
+    def _providers(self) -> dict[str, Pipeline]:
+        found: dict[str, Pipeline] = {}
+        for pipeline in self.pipelines():
+            listing = _ask(self.program, f"--recipe-dir={pipeline.path}", "--recipes")
+            # "  uves_cal_mbias        : Creates the master bias frame"; a long synopsis goes on below, deeper
+            found |= dict.fromkeys(re.findall(r"^  (\w+)\s*: ", listing, flags=re.MULTILINE), pipeline)
+        return found
 
     def _versions(self, instrument: str) -> list[Path]:
         return [

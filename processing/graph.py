@@ -38,14 +38,13 @@ class Task:
     """One recipe run.
 
     `id` is unique in its plan and says what it is (`ACTION_BIAS_BLUE UVES.2010-01-01T09:00:00.000`).
-    `instrument` names the pipeline (`uves`, `naco`), `parameters` are esorex options as
-    `--name=value`, `expects` the PRO.CATG set that must come out (more may).
+    `parameters` are esorex options as `--name=value`, `expects` the
+    PRO.CATG set that must come out (more may).
     `name` is the root of the product names: `r.<primary dp_id>`.
     """
 
     id: str
     recipe: str
-    instrument: str
     name: str
     inputs: tuple[Input, ...]
     expects: tuple[str, ...]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.errors import PlanError
-from app.plan import incomplete, make_plan
+from app.plan import make_plan
 from app.rulebook import RuleRef, Step
 from app.tree import Choice, File, Node, Product, Slot, Tree, Why
 from processing.graph import InputFile, InputProduct, Walker
@@ -57,12 +57,7 @@ def test_calibrations_come_before_what_needs_them_and_shared_ones_once() -> None
 def test_a_task_says_recipe_options_inputs_by_tag_and_what_must_come_out() -> None:
     plan = make_plan(tree(group("SCI", slot("B", group("BIAS")), slot("T", leaf("M.TOY.1", "LINE_TABLE")))))
     task = plan.tasks[-1]
-    assert (task.recipe, task.parameters, task.instrument, task.name) == (
-        "toy_sci",
-        ("--degree=3",),
-        "toy",
-        "r.SCI0",
-    )
+    assert (task.recipe, task.parameters, task.name) == ("toy_sci", ("--degree=3",), "r.SCI0")
     assert task.expects == ("MASTER_SCI",)
     assert task.inputs == (
         InputFile("SCI_RAW", "/data/SCI0.fits", "sci0"),
@@ -109,9 +104,3 @@ def test_a_science_action_without_a_recipe_is_refused_with_the_trees_messages() 
 def test_a_calibration_action_without_a_recipe_is_refused() -> None:
     with pytest.raises(PlanError, match="ACTION_BIAS BIAS0: its action names no recipe"):
         make_plan(tree(group("SCI", slot("B", group("BIAS", recipe=None)))))
-
-
-def test_the_incomplete_nodes_are_listed_from_the_top() -> None:
-    flat = group("FLAT", slot("B"), complete=False)
-    root = group("SCI", slot("F", flat), complete=False)
-    assert incomplete(tree(root)) == [root, flat]

@@ -85,7 +85,6 @@ def dark_task() -> Callable[..., Task]:
         said: dict[str, object] = {
             "id": "DARK",
             "recipe": "naco_img_dark",
-            "instrument": "naco",
             "name": "r.NACO.2010-01-01T01:00:00.000",
             "inputs": inputs,
             "expects": ("NACO_IMG_DARK_AVG",),

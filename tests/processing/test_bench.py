@@ -192,9 +192,9 @@ def test_a_missing_category_is_a_failure_though_the_recipe_is_content(
 def test_a_missing_pipeline_is_a_failure_that_says_what_to_install(
     esorex: Esorex, darks: tuple[InputFile, ...], dark_task: MakeTask, store: Path
 ) -> None:
-    result = only(run(Plan((dark_task(darks, instrument="crires"),)), store, esorex=esorex))
+    result = only(run(Plan((dark_task(darks, recipe="cr2res_obs_nodding"),)), store, esorex=esorex))
     assert result.state == "failed"
-    assert "apt-get install cpl-plugin-crires" in result.reason
+    assert "apt-get install cpl-plugin-cr2res" in result.reason
 
 
 def test_a_success_takes_the_place_of_an_earlier_failure(esorex: Esorex, plan: Plan, store: Path) -> None:

@@ -11,7 +11,7 @@ RAW = InputFile("CAL_DARK", "/data/a.fits", "0" * 64)
 
 def task(name: str, *needs: str) -> Task:
     inputs: tuple[Input, ...] = (RAW, *(InputProduct("DARK", need, "DARK_AVG") for need in needs))
-    return Task(name, "naco_img_dark", "naco", f"r.{name}", inputs, ("DARK_AVG",))
+    return Task(name, "naco_img_dark", f"r.{name}", inputs, ("DARK_AVG",))
 
 
 def ids(tasks: tuple[Task, ...]) -> list[str]:
