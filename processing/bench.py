@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -31,7 +32,7 @@ class TaskResult:
     `key` is its content key ("" when its inputs could not be had), `products` are checked and in the store,
     `log` is the kept esorex log, `elapsed` the seconds that this run spent on it, `peak_mb` the recipe's
     highest resident memory in MB (0 when none ran); `reason` says why the task failed, is blocked, or had
-    to be done again.
+    to be done again. `heals`: it failed of what another attempt may not meet (a crash, a kill, a full disk).
     """
 
     task: str
@@ -43,6 +44,11 @@ class TaskResult:
     elapsed: float = 0.0
     peak_mb: float = 0.0
     reason: str = ""
+    heals: bool = False
+
+
+class SupersededError(Exception):
+    """A run whose products nobody waits for any more: not published."""
 
 
 class InputError(Exception):
@@ -51,20 +57,25 @@ class InputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where tasks are carried out: a store, an esorex, limits of each run, and a flag that ends them all."""
+    """Where tasks are carried out: a store, an esorex, limits of each run, and a flag that ends them all.
+
+    `permit` is asked just before products are published; when it says no, they are thrown away.
+    """
 
     store: Store
     esorex: Esorex
     limits: Limits
     stop: Event
+    permit: Callable[[], bool] = lambda: True
     _hashes: dict[str, str] = field(default_factory=dict)
 
     def carry_out(
-        self, task: Task, upstream: Mapping[str, TaskResult], started: Callable[[], None]
+        self, task: Task, upstream: Mapping[str, TaskResult], started: Callable[[Path], None]
     ) -> TaskResult:
         """Reuse or make the products of a task whose needs (`upstream`, by task id) are settled.
 
-        `started` is called just before a recipe is. Raises OSError only when the store cannot be used.
+        `started` is called just before a recipe is, with the file that will hold what it says. Raises
+        SupersededError without permission to publish, OSError only when the store cannot be used.
         """
         begun = time.monotonic()
         try:
@@ -81,8 +92,7 @@ class Bench:
         except DamagedEntryError as error:
             products, note = None, f"made again, as the stored entry was damaged: {error}"
         if products is None:
-            started()
-            return self._make(task, pipeline, inputs, key, note)
+            return self._make(task, pipeline, inputs, key, note, started)
         missing = _missing(task, {product.category for product in products})
         return TaskResult(
             task.id,
@@ -124,10 +134,17 @@ class Bench:
         return wanted
 
     def _make(
-        self, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile], key: str, note: str
+        self,
+        task: Task,
+        pipeline: Pipeline,
+        inputs: Sequence[InputFile],
+        key: str,
+        note: str,
+        started: Callable[[Path], None],
     ) -> TaskResult:
         room = self.store.private_directory()
         begun = datetime.now(UTC)
+        started(room / "terminal.log")
         try:
             outcome = self._run(room, task, pipeline, inputs)
             listed = listed_products(room / "out" / "products.json") if outcome.code == 0 else ()
@@ -149,6 +166,8 @@ class Bench:
                 **_facts(task, pipeline, inputs, outcome),
             }
             write_manifest(entry, facts, products)
+            if not self.permit():
+                raise SupersededError(f"{task.id} has been given to another, or nobody wants it")
             if reason:
                 place = self.store.keep_failure(key, entry)
             else:
@@ -165,6 +184,7 @@ class Bench:
             outcome.elapsed,
             outcome.peak_mb,
             reason or note,
+            heals=_heals(outcome),
         )
 
     def _run(self, room: Path, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile]) -> Outcome:
@@ -231,6 +251,15 @@ def _verdict(task: Task, outcome: Outcome, listed: Sequence[tuple[str, str]], lo
         said = "".join(f"; last error: {line}" for line in errors(log.read_text(errors="replace"), last=1))
         return f"{task.recipe} ended with exit code {outcome.code}: {meaning(outcome.code)}{said}"
     return _missing(task, {category for _, category in listed})
+
+
+def _heals(outcome: Outcome) -> bool:
+    """Ended by a signal that was not ours (128+N: told by a shell), or could not write (CPL 5, esorex 66).
+
+    A crash is among them: it can be the machine's fault, and costs one more try when it is the recipe's.
+    """
+    signalled = outcome.code < 0 or 128 < outcome.code < 128 + signal.NSIG
+    return not outcome.killed and (signalled or outcome.code in (5, 66))
 
 
 def _missing(task: Task, made: Set[str]) -> str:

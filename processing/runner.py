@@ -99,4 +99,4 @@ def _submit(
     upstream: dict[str, TaskResult],
     tell: Callable[[Event], None],
 ) -> Future[TaskResult]:
-    return pool.submit(bench.carry_out, task, upstream, lambda: tell(Event("started", task)))
+    return pool.submit(bench.carry_out, task, upstream, lambda _log: tell(Event("started", task)))

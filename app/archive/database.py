@@ -19,7 +19,7 @@ from sqlalchemy import Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlmodel import SQLModel
 
-from app.archive import tables
+from app.archive import jobtables, tables
 from app.errors import DatabaseError, SchemaError
 
 # The cascade's queries are prepared and look up by key, so one plan serves all values; planning them anew
@@ -135,13 +135,18 @@ def differences(engine: Engine) -> list[object]:
 
 
 def _comparable(_item: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
-    """All but the indexes over expressions: Alembic compares texts, and PostgreSQL words them anew."""
+    """All but the job engine's tables, and the indexes over expressions.
+
+    Of those Alembic compares the texts, and PostgreSQL words them anew.
+    """
+    if kind == "table":
+        return not (name or "").startswith("procrastinate_")
     return kind != "index" or name not in _EXPRESSIONS
 
 
 def metadata() -> MetaData:
     """The tables of this program."""
-    assert tables.FrameRow.metadata is SQLModel.metadata
+    assert tables.FrameRow.metadata is jobtables.JobRow.metadata is SQLModel.metadata
     return SQLModel.metadata
 
 

@@ -23,6 +23,7 @@ CYCLE = "needs the product it would calibrate (cycle)"
 UNCERTIFIED = "master is not certified"
 BREAKPOINT = "breakpoint between the two times"
 EXCLUDED = "excluded by the request"
+LATER = "taken later: a quick look takes the last one before"
 
 # Nearest candidates of a category that are counted for the reasons; more are told as "nearest n".
 COUNTED = 200
@@ -73,8 +74,9 @@ def refusal(
     """The first reason to refuse a candidate; None when it is acceptable."""
     if candidate.state == "hidden":
         return Refusal(EXCLUDED if candidate.name in asker.wish.exclude else HIDDEN, 1)
+    quick = asker.wish.latest and candidate.pool == "master"
     for clause in wanted.condition.clauses:
-        if not clause.test(candidate.keywords, asker.keywords, EMPTY):
+        if not (quick and clause.timing) and not clause.test(candidate.keywords, asker.keywords, EMPTY):
             return Refusal(clause.text, 1, clause.line)
     if candidate.state == "small":
         return Refusal(SMALL, 1)
@@ -87,6 +89,8 @@ def refusal(
     if crosses(candidate, asker, breakpoints):
         return Refusal(BREAKPOINT, 1)
     days, oldest = _days(candidate, asker), asker.wish.max_age
+    if quick and days is not None and days > 0:
+        return Refusal(LATER, 1)
     if days is not None and oldest is not None and abs(days) > oldest:
         return Refusal(f"farther than max_age = {oldest:g} d", 1)
     return None

@@ -17,7 +17,8 @@ class Wish:
     longer before or after (files without a time are not concerned). `exclude`d frames count as hidden.
     `prefer` takes, slot by slot, masters or raw groups first and the others where there is none, instead
     of one kind for the whole dataset. `as_of` (with a time zone) answers as this service would have
-    answered then.
+    answered then. `latest` is a quick look's: masters only, the last certified one before, however old, and
+    nothing falls back to raw. `everything` answers also for groups that the rules do not offer: calibrations.
     """
 
     alternatives: int = 0
@@ -25,6 +26,8 @@ class Wish:
     exclude: frozenset[str] = frozenset()
     prefer: Preference | None = None
     as_of: datetime | None = None
+    latest: bool = False
+    everything: bool = False
 
     @property
     def rewrites(self) -> bool:
@@ -40,6 +43,8 @@ class Wish:
             parts.append(f"prefer={self.prefer}")
         if self.as_of:
             parts.append(f"as_of={self.as_of.isoformat()}")
+        if self.latest:
+            parts.append("the last certified masters only")
         return ", ".join(parts)
 
 

@@ -36,13 +36,15 @@ _MIRROR: dict[CompareOp, CompareOp] = {"<": ">", ">": "<", "<=": ">=", ">=": "<=
 class Clause:
     """One term of the condition's top-level `and`, with its text, its line and its meaning.
 
-    `residual` if it is neither a literal, nor a join, nor a limit in time: only evaluation can tell.
+    `timing` if it is a limit in time; `residual` if it is neither a literal, nor a join, nor a limit in
+    time: only evaluation can tell.
     """
 
     text: str
     line: int
     test: Test
     residual: bool
+    timing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def take_apart(condition: Expr) -> Condition:
         if bound:
             bounds.append(bound)
         residual = not (literal or join or bound)
-        clauses.append(Clause(str(term), term.pos.line, compile_test(term), residual))
+        clauses.append(Clause(str(term), term.pos.line, compile_test(term), residual, bound is not None))
     return Condition(
         literals=tuple(sorted(set(literals), key=repr)),
         joins=tuple(sorted(set(joins))),

@@ -1,0 +1,283 @@
+"""Jobs in the database, as IVOA's UWS 1.1 knows them: what was asked, by whom, and how far it is."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from app.archive.finding import Connection
+from app.archive.runs import NEWS, changing, settle_jobs, unwanted
+from app.errors import CalselError
+
+OPEN = ("QUEUED", "EXECUTING")
+ENDED = ("COMPLETED", "ERROR", "ABORTED")
+
+
+class UnknownJobError(CalselError):
+    """No such job: it never was, or it has been destroyed."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"there is no job {job!r}: it never was, or it has been destroyed")
+
+
+class PhaseError(CalselError):
+    """A phase change that the job's present phase does not allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job; the fields are the columns of `app.archive.jobtables.JobRow`. Durations in seconds."""
+
+    id: str
+    parent: str | None
+    run_id: str | None
+    owner: str | None
+    phase: str
+    priority: int
+    parameters: dict[str, Any]
+    answers: list[Any]
+    messages: list[str]
+    error: str | None
+    execution_duration: int
+    created: datetime
+    queued: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    destruction: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run as a job sees it. `task` is what the plan calls it, `elapsed` seconds, `peak_mb` MB."""
+
+    id: str
+    position: int
+    final: bool
+    task: dict[str, Any]
+    recipe: str
+    pipeline: str
+    state: str
+    attempts: int
+    worker: str | None
+    started: datetime | None
+    ended: datetime | None
+    elapsed: float | None
+    peak_mb: float | None
+    reused: bool
+    key: str | None
+    products: list[dict[str, Any]]
+    log: str | None
+    reason: str
+
+
+_COLUMNS = ", ".join(Job.__dataclass_fields__)
+
+
+def create(
+    connection: Connection,
+    parameters: Mapping[str, Any],
+    *,
+    owner: str | None,
+    run_id: str | None,
+    priority: int,
+    execution_duration: int,
+    lifetime: timedelta,
+    parent: str | None = None,
+) -> str:
+    """A new job in phase PENDING; returns its id, which cannot be guessed."""
+    job = secrets.token_urlsafe(12)
+    connection.execute(
+        "INSERT INTO job (id, parent, run_id, owner, phase, priority, parameters, execution_duration, "
+        "destruction) VALUES (%s, %s, %s, %s, 'PENDING', %s, %s, %s, now() + %s)",
+        [
+            job,
+            parent,
+            run_id,
+            owner,
+            priority,
+            Jsonb(dict(parameters), dumps=orjson.dumps),
+            execution_duration,
+            lifetime,
+        ],
+    )
+    return job
+
+
+def find(connection: Connection, job: str) -> Job:
+    """A job. Raises UnknownJobError."""
+    with connection.cursor(row_factory=class_row(Job)) as cursor:
+        found = cursor.execute(f"SELECT {_COLUMNS} FROM job WHERE id = %s", [job]).fetchone()
+    if found is None:
+        raise UnknownJobError(job)
+    return found
+
+
+def listed(
+    connection: Connection,
+    *,
+    owner: str | None,
+    phases: Sequence[str] = (),
+    after: datetime | None = None,
+    last: int | None = None,
+) -> list[Job]:
+    """An owner's jobs (None: those of nobody) without children, the newest first (UWS 1.1, 2.2.2.1).
+
+    `after` takes those created later, `last` the newest so many.
+    """
+    with connection.cursor(row_factory=class_row(Job)) as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM job WHERE parent IS NULL AND owner IS NOT DISTINCT FROM %(owner)s "
+            "AND (%(phases)s::text[] = '{}' OR phase = ANY(%(phases)s)) "
+            "AND (%(after)s::timestamptz IS NULL OR created > %(after)s) "
+            "ORDER BY created DESC, id DESC LIMIT %(last)s",
+            {"owner": owner, "phases": list(phases), "after": after, "last": last},
+        )
+        return cursor.fetchall()
+
+
+def children(connection: Connection, job: str) -> list[Job]:
+    """The jobs of the groups of a period, in the order of their creation."""
+    with connection.cursor(row_factory=class_row(Job)) as cursor:
+        cursor.execute(f"SELECT {_COLUMNS} FROM job WHERE parent = %s ORDER BY created, id", [job])
+        return cursor.fetchall()
+
+
+def runs_of(connection: Connection, job: str) -> list[RunState]:
+    """The runs that a job wants, in the plan's order."""
+    with connection.cursor(row_factory=class_row(RunState)) as cursor:
+        cursor.execute(
+            "SELECT r.id, w.position, w.final, r.task, r.recipe, r.pipeline, r.state, r.attempts, r.worker, "
+            "r.started, r.ended, r.elapsed, r.peak_mb, r.reused, r.key, r.products, r.log, r.reason "
+            "FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = %s ORDER BY w.position",
+            [job],
+        )
+        return cursor.fetchall()
+
+
+def events_of(connection: Connection, job: str, after: int = 0) -> list[dict[str, Any]]:
+    """What happened to a job's runs since event number `after`: number, time, run, kind, worker, detail."""
+    rows = connection.execute(
+        "SELECT e.id, e.at, e.run, r.task ->> 'id', e.kind, e.worker, e.detail FROM run_event e "
+        "JOIN job_run w ON w.run = e.run JOIN run r ON r.id = e.run JOIN job j ON j.id = w.job "
+        "WHERE w.job = %s AND e.id > %s AND e.at >= coalesce(j.queued, j.created) ORDER BY e.id",
+        [job, after],
+    )
+    keys = ("id", "at", "run", "task", "kind", "worker", "detail")
+    return [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def start(connection: Connection, job: str) -> Job:
+    """PHASE=RUN: put a pending job into the queue. Raises PhaseError for any other (UWS 1.1, 2.2.3.3)."""
+    row = connection.execute(
+        "UPDATE job SET phase = 'QUEUED', queued = now() WHERE id = %s AND phase = 'PENDING' RETURNING id",
+        [job],
+    ).fetchone()
+    now = find(connection, job)
+    if row is None:
+        raise PhaseError(f"job {job} is {now.phase}; only a PENDING one can be run")
+    _news(connection, job)
+    return now
+
+
+def begin(connection: Connection, job: str, answers: Sequence[Any], messages: Sequence[str]) -> bool:
+    """A queued job has been planned and goes on; False when it is not queued any more."""
+    row = connection.execute(
+        "UPDATE job SET phase = 'EXECUTING', started = now(), answers = %s, messages = %s "
+        "WHERE id = %s AND phase = 'QUEUED' RETURNING id",
+        [
+            Jsonb(list(answers), dumps=orjson.dumps),
+            Jsonb(list(messages), dumps=orjson.dumps),
+            job,
+        ],
+    ).fetchone()
+    if row is not None:
+        _news(connection, job)
+    return row is not None
+
+
+def fail(connection: Connection, job: str, error: str) -> None:
+    """End an open job with an error; what only it wanted is given up."""
+    _end(connection, job, "ERROR", error)
+
+
+def abort(connection: Connection, job: str, why: str) -> None:
+    """PHASE=ABORT: end a job that has not ended, and its children; what only they wanted is given up."""
+    changing(connection)
+    for child in children(connection, job):
+        _end(connection, child.id, "ABORTED", why)
+    _end(connection, job, "ABORTED", why)
+
+
+def destroy(connection: Connection, job: str) -> None:
+    """Forget a job (its products stay). Raises UnknownJobError."""
+    find(connection, job)
+    abort(connection, job, "destroyed")
+    connection.execute("DELETE FROM job WHERE id = %s", [job])
+    _news(connection, job)
+
+
+def change(
+    connection: Connection,
+    job: str,
+    *,
+    destruction: datetime | None = None,
+    execution_duration: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Change what may be; parameters and duration only of a pending job. Raises PhaseError."""
+    present = find(connection, job)
+    if present.phase != "PENDING" and (parameters is not None or execution_duration is not None):
+        raise PhaseError(f"job {job} is {present.phase}; this can be changed while it is PENDING only")
+    connection.execute(
+        "UPDATE job SET destruction = coalesce(%s, destruction), "
+        "execution_duration = coalesce(%s, execution_duration), parameters = coalesce(%s, parameters) "
+        "WHERE id = %s",
+        [
+            destruction,
+            execution_duration,
+            None if parameters is None else Jsonb(dict(parameters), dumps=orjson.dumps),
+            job,
+        ],
+    )
+
+
+def overdue(connection: Connection) -> tuple[list[str], list[str]]:
+    """Jobs that have used up their execution duration, and jobs whose destruction time has come."""
+    late = connection.execute(
+        "SELECT id FROM job WHERE phase = 'EXECUTING' AND execution_duration > 0 "
+        "AND started + make_interval(secs => execution_duration) < now() ORDER BY id"
+    )
+    dead = connection.execute("SELECT id FROM job WHERE parent IS NULL AND destruction < now() ORDER BY id")
+    return [job for (job,) in late.fetchall()], [job for (job,) in dead.fetchall()]
+
+
+def wait_limit(asked: float, longest: float) -> datetime:
+    """Until when a client that asked to wait (seconds; negative: as long as allowed) is kept."""
+    seconds = longest if asked < 0 else min(asked, longest)
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def _end(connection: Connection, job: str, phase: str, error: str) -> None:
+    changing(connection)
+    row = connection.execute(
+        "UPDATE job SET phase = %s, error = %s, ended = now() WHERE id = %s "
+        "AND phase IN ('PENDING', 'QUEUED', 'EXECUTING') RETURNING parent",
+        [phase, error, job],
+    ).fetchone()
+    if row is None:
+        return
+    unwanted(connection, job)
+    _news(connection, job)
+    if row[0]:
+        settle_jobs(connection, [row[0]])
+
+
+def _news(connection: Connection, job: str) -> None:
+    connection.execute("SELECT pg_notify(%s, %s)", [NEWS, job])
