@@ -67,7 +67,7 @@ class Bench:
     limits: Limits
     stop: Event
     permit: Callable[[], bool] = lambda: True
-    _hashes: dict[str, str] = field(default_factory=dict)
+    _hashes: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     def carry_out(
         self, task: Task, upstream: Mapping[str, TaskResult], started: Callable[[Path], None]
@@ -120,12 +120,16 @@ class Bench:
     def _unchanged(self, wanted: InputFile) -> InputFile:
         """The input itself, if its bytes are the plan's: no recipe sees a flipped bit, and keys would lie."""
         try:
-            found = self._hashes.get(wanted.path) or sha256(Path(wanted.path))
+            status = Path(wanted.path).stat()
+            place = (wanted.path, status.st_size, status.st_mtime_ns)
+            found = self._hashes.get(place) or sha256(Path(wanted.path))
         except OSError as error:
             raise InputError(
                 f"input {wanted.path} ({wanted.tag}) cannot be read: {error.strerror}"
             ) from error
-        self._hashes[wanted.path] = found
+        if len(self._hashes) > 10_000:  # a worker lives for months
+            self._hashes.clear()
+        self._hashes[place] = found
         if found != wanted.sha256:
             raise InputError(
                 f"input {wanted.path} ({wanted.tag}) is not the file of the plan: its SHA-256 is {found}, "

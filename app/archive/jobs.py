@@ -186,14 +186,20 @@ def start(connection: Connection, job: str) -> Job:
     return now
 
 
-def begin(connection: Connection, job: str, answers: Sequence[Any], messages: Sequence[str]) -> bool:
-    """A queued job has been planned and goes on; False when it is not queued any more."""
+def begin(
+    connection: Connection, job: str, answers: Sequence[Any], messages: Sequence[str], error: str
+) -> bool:
+    """A queued job has been planned and goes on; False when it is not queued any more.
+
+    `error` (or "") tells what of it could not be planned: it will end in ERROR, whatever becomes of the rest.
+    """
     row = connection.execute(
-        "UPDATE job SET phase = 'EXECUTING', started = now(), answers = %s, messages = %s "
-        "WHERE id = %s AND phase = 'QUEUED' RETURNING id",
+        "UPDATE job SET phase = 'EXECUTING', started = now(), answers = %s, messages = %s, "
+        "error = nullif(%s, '') WHERE id = %s AND phase = 'QUEUED' RETURNING id",
         [
             Jsonb(list(answers), dumps=orjson.dumps),
             Jsonb(list(messages), dumps=orjson.dumps),
+            error,
             job,
         ],
     ).fetchone()

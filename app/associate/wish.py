@@ -18,7 +18,7 @@ class Wish:
     `prefer` takes, slot by slot, masters or raw groups first and the others where there is none, instead
     of one kind for the whole dataset. `as_of` (with a time zone) answers as this service would have
     answered then. `latest` is a quick look's: masters only, the last certified one before, however old, and
-    nothing falls back to raw. `everything` answers also for groups that the rules do not offer: calibrations.
+    nothing falls back to raw. `action` answers for the group of that action, offered or not: calibrations.
     """
 
     alternatives: int = 0
@@ -27,7 +27,7 @@ class Wish:
     prefer: Preference | None = None
     as_of: datetime | None = None
     latest: bool = False
-    everything: bool = False
+    action: str = ""
 
     @property
     def rewrites(self) -> bool:

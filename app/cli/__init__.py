@@ -11,7 +11,7 @@ import click
 import psycopg
 import sqlalchemy.exc
 
-from app.cli import archive, associate, jobs, look, rules, service
+from app.cli import archive, associate, jobs, look, rules, service, worker
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
@@ -70,6 +70,7 @@ for command in (
     *associate.COMMANDS,
     *look.COMMANDS,
     *jobs.COMMANDS,
+    *worker.COMMANDS,
     *rules.COMMANDS,
     *service.COMMANDS,
 ):

@@ -1,4 +1,4 @@
-"""From a science frame to its products: associate, plan, run the recipes, index what came out."""
+"""From a science frame to its products, here and now: associate, plan, run, index what came out."""
 
 from __future__ import annotations
 

@@ -1,0 +1,202 @@
+"""What may be asked of a job: read from its parameters, refused with everything that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from app.archive import recipes
+from app.archive.finding import Connection
+from app.errors import RequestError
+from app.tree import Mode
+
+Strategy: TypeAlias = Literal["archive", "desktop", "qc1", "quicklook"]
+STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
+# How urgent a job is when it does not say: what somebody waits for at the telescope goes first.
+PRIORITIES: Final[Mapping[Strategy, int]] = {"quicklook": 30, "desktop": 20, "archive": 10, "qc1": 0}
+MODES: Final[Mapping[str, Mode]] = {"raw2raw": "Raw2Raw", "raw2master": "Raw2Master"}
+MOST_DP_IDS = 1000
+LOWEST, HIGHEST = -100, 100
+
+# UWS's own control parameters, which belong to no recipe.
+NAMES = ("dp_id", "mode", "strategy", "until", "instrument", "night", "last_night", "action", "priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job's parameters, read.
+
+    `mode` is None where the strategy says it. `options` are esorex options by recipe. `instrument`, `night`
+    and `last_night` (local dates of the evenings) are a `qc1` job's; `action` is set in its children.
+    """
+
+    dp_ids: tuple[str, ...]
+    strategy: Strategy
+    until: str = ""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instrument: str = ""
+    night: date | None = None
+    last_night: date | None = None
+    action: str = ""
+    priority: int = 0
+
+    @property
+    def mode(self) -> Mode:
+        """Masters where the strategy is made of them."""
+        return "Raw2Master" if self.strategy in ("archive", "quicklook") else "Raw2Raw"
+
+
+def read_request(connection: Connection, given: Mapping[str, Sequence[str]]) -> Request:
+    """The request that these parameters make; names in any case, recipe parameters as `recipe.name`.
+
+    Raises RequestError with a line for each thing that is wrong: unknown dp_ids, parameters that do not
+    exist, values that a recipe does not take.
+    """
+    return _Reader(connection, given).read()
+
+
+class _Reader:
+    """Collects everything that is wrong before it refuses."""
+
+    def __init__(self, connection: Connection, given: Mapping[str, Sequence[str]]) -> None:
+        self.connection = connection
+        self.wrong: list[str] = []
+        self.plain: dict[str, list[str]] = {}
+        self.recipes: dict[str, dict[str, str]] = {}
+        for name, values in given.items():
+            recipe, dot, parameter = name.partition(".")
+            if dot:
+                self._recipe(recipe.lower(), parameter, list(values))
+            elif name.lower() in NAMES:
+                self.plain.setdefault(name.lower(), []).extend(value for value in values if value)
+            else:
+                self.wrong.append(
+                    f"{name}: no such parameter; there are {', '.join(NAMES)}, and <recipe>.<parameter>"
+                )
+
+    def read(self) -> Request:
+        dp_ids = tuple(dict.fromkeys(self.plain.pop("dp_id", [])))
+        strategy = self._strategy()
+        night, last = self._date("night"), self._date("last_night")
+        instrument = self._one("instrument").lower()
+        request = Request(
+            dp_ids=dp_ids,
+            strategy=strategy,
+            until=self._one("until"),
+            options=self._options(),
+            instrument=instrument,
+            night=night,
+            last_night=last or night,
+            action=self._one("action"),
+            priority=self._priority(strategy),
+        )
+        self._subject(request)
+        if self.wrong:
+            raise RequestError("\n".join(self.wrong))
+        return request
+
+    def _strategy(self) -> Strategy:
+        said, mode = self._one("strategy").lower(), self._one("mode").lower()
+        if mode and mode not in MODES:
+            self.wrong.append(f"mode: {mode!r} is neither Raw2Raw nor Raw2Master")
+        if not said:
+            return "archive" if mode == "raw2master" else "desktop"
+        for strategy in STRATEGIES:
+            if said == strategy:
+                if mode in MODES and MODES[mode] != Request((), strategy).mode:
+                    wanted = Request((), strategy).mode
+                    self.wrong.append(f"mode: strategy {strategy} is {wanted}; leave one of the two out")
+                return strategy
+        self.wrong.append(f"strategy: {said!r} is none of {', '.join(STRATEGIES)}")
+        return "desktop"
+
+    def _subject(self, request: Request) -> None:
+        """What the job is of: frames, or for `qc1` a period of an instrument."""
+        period = bool(request.instrument or request.night)
+        if request.strategy == "qc1" and not request.dp_ids:
+            if not (request.instrument and request.night):
+                self.wrong.append("strategy qc1 needs instrument and night (YYYY-MM-DD), or dp_id")
+        elif period:
+            self.wrong.append("instrument, night and last_night are for strategy qc1 without dp_id")
+        elif not request.dp_ids:
+            self.wrong.append("dp_id: name at least one frame")
+        if request.night and request.last_night and request.last_night < request.night:
+            self.wrong.append(f"last_night {request.last_night} is before night {request.night}")
+        if len(request.dp_ids) > MOST_DP_IDS:
+            self.wrong.append(f"dp_id: {len(request.dp_ids)} frames; a job takes at most {MOST_DP_IDS}")
+            return
+        rows = self.connection.execute(
+            "SELECT dp_id FROM frame WHERE dp_id = ANY(%s)", [list(request.dp_ids)]
+        )
+        known = {dp_id for (dp_id,) in rows}
+        self.wrong += [
+            f"dp_id: {dp_id} is not in the archive" for dp_id in request.dp_ids if dp_id not in known
+        ]
+
+    def _recipe(self, recipe: str, parameter: str, values: list[str]) -> None:
+        if len(values) > 1:
+            self.wrong.append(f"{recipe}.{parameter}: given {len(values)} times")
+        self.recipes.setdefault(recipe, {})[parameter] = values[-1] if values else ""
+
+    def _options(self) -> dict[str, tuple[str, ...]]:
+        options: dict[str, tuple[str, ...]] = {}
+        for recipe, wanted in sorted(self.recipes.items()):
+            found = recipes.declared(self.connection, recipe)
+            if found is None:
+                self.wrong.append(f"{recipe}: no worker has declared this recipe, so nothing can be set")
+                continue
+            known = {str(each["display_name"]): each for each in found.parameters}
+            for name, value in wanted.items():
+                if name not in known:
+                    self.wrong.append(f"{recipe}.{name}: {recipe} has {', '.join(sorted(known)) or 'none'}")
+                elif fault := fault_of(known[name], value):
+                    self.wrong.append(f"{recipe}.{name}: {fault}")
+            options[recipe] = tuple(f"--{name}={value}" for name, value in sorted(wanted.items()))
+        return options
+
+    def _one(self, name: str) -> str:
+        values = list(dict.fromkeys(self.plain.get(name, [])))
+        if len(values) > 1:
+            self.wrong.append(f"{name}: given as {' and '.join(values)}; only one can be")
+        return values[0] if values else ""
+
+    def _date(self, name: str) -> date | None:
+        text = self._one(name)
+        try:
+            return date.fromisoformat(text) if text else None
+        except ValueError:
+            self.wrong.append(f"{name}: {text!r} is no date; write YYYY-MM-DD, the date of the evening")
+            return None
+
+    def _priority(self, strategy: Strategy) -> int:
+        text = self._one("priority") or str(PRIORITIES[strategy])
+        try:
+            number = int(text)
+        except ValueError:
+            number = HIGHEST + 1
+        if not LOWEST <= number <= HIGHEST:
+            self.wrong.append(f"priority: {text!r} is no whole number from {LOWEST} to {HIGHEST}")
+        return number
+
+
+def fault_of(declared: Mapping[str, Any], value: str) -> str:
+    """Why a recipe does not take a value for a parameter; "" when it does."""
+    kind = declared["valtype"]
+    if any(character.isspace() and character != " " for character in value):
+        return f"{value!r} holds a line break or a tab"
+    if kind == "bool" and value.upper() not in ("TRUE", "FALSE"):
+        return f"{value!r} is neither TRUE nor FALSE"
+    if kind in ("int", "double"):
+        try:
+            number = int(value) if kind == "int" else float(value)
+        except ValueError:
+            return f"{value!r} is no {'whole number' if kind == 'int' else 'number'}"
+        if declared["partype"] == "range" and not declared["valmin"] <= number <= declared["valmax"]:
+            return f"{value} is not from {declared['valmin']} to {declared['valmax']}"
+        if declared["partype"] == "enum" and number not in declared["valenum"]:
+            return f"{value} is none of {', '.join(map(str, declared['valenum']))}"
+    elif declared["partype"] == "enum" and value not in declared["valenum"]:
+        return f"{value!r} is none of {', '.join(map(str, declared['valenum']))}"
+    return ""

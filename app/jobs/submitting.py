@@ -1,0 +1,48 @@
+"""Jobs are created checked, and run when somebody says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from app.archive import jobs
+from app.archive.calls import call_planner
+from app.archive.finding import Connection
+from app.archive.jobs import Job
+from app.errors import RequestError
+from app.jobs.request import read_request
+
+# A job is forgotten so long after its creation, unless it says otherwise; its products are kept.
+LIFETIME = timedelta(days=30)
+LONGEST_LIFETIME = timedelta(days=365)
+
+
+def submit(
+    connection: Connection,
+    given: Mapping[str, Sequence[str]],
+    *,
+    owner: str | None = None,
+    run_id: str | None = None,
+    execution_duration: int = 0,
+    lifetime: timedelta = LIFETIME,
+) -> str:
+    """Create a pending job; returns its id. Raises RequestError with a line for each thing that is wrong."""
+    request = read_request(connection, given)
+    if execution_duration < 0:
+        raise RequestError(f"executionduration: {execution_duration} s is less than nothing; 0 has no limit")
+    return jobs.create(
+        connection,
+        {name: list(values) for name, values in given.items()},
+        owner=owner,
+        run_id=run_id,
+        priority=request.priority,
+        execution_duration=execution_duration,
+        lifetime=min(lifetime, LONGEST_LIFETIME),
+    )
+
+
+def run(connection: Connection, job: str) -> Job:
+    """PHASE=RUN: queue a pending job and call for a worker. Raises PhaseError, UnknownJobError."""
+    found = jobs.start(connection, job)
+    call_planner(connection, job, found.priority)
+    return found

@@ -1,0 +1,194 @@
+"""The hands of a worker: takes a run, carries it out on the bench, publishes, and settles it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event, Lock
+from typing import TypeVar
+
+import psycopg
+from sqlalchemy.exc import OperationalError
+
+from app.archive import recipes, runs
+from app.archive.calls import call
+from app.archive.finding import Connection
+from app.archive.index import Index
+from app.archive.runs import Claim, Ending
+from app.ingest import ingest
+from app.jobs.keys import runnable
+from app.worker.budget import Budget, expected_mb
+from processing.bench import Bench, SupersededError, TaskResult
+from processing.products import ProductFile
+
+LOG = logging.getLogger("calsel.worker")
+Answer = TypeVar("Answer")
+
+# The database is away: being restarted, or the network is down.
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`attempts` at a run that may heal, the next `delay` seconds later, then twice that, and so on."""
+
+    attempts: int = 3
+    delay: float = 5.0
+
+
+@dataclass(slots=True)
+class Hands:
+    """What a worker holds: the bench, and the runs that it has taken with the flag that ends each."""
+
+    index: Index
+    bench: Bench
+    worker: str
+    budget: Budget
+    proprietary_days: int = 0
+    patience: Patience = Patience()
+    closing: Event = field(default_factory=Event)
+    held: dict[tuple[str, int], tuple[Claim, Event]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def holding(self) -> list[Claim]:
+        """The runs that go on now."""
+        with self._lock:
+            return [claim for claim, _ in self.held.values()]
+
+    def drop(self, claim: Claim) -> None:
+        """End a run that is ours no more."""
+        with self._lock:
+            if (claim.id, claim.fence) in self.held:
+                self.held[claim.id, claim.fence][1].set()
+
+    def close(self) -> None:
+        """End all runs and take no more; each is given back."""
+        self.closing.set()
+        with self._lock:
+            for _, stop in self.held.values():
+                stop.set()
+
+    def carry_out(self, run: str) -> None:
+        """Take a run that somebody called for, if it is still to be had, and bring it to its end."""
+        recipe = self._persist(lambda connection: _recipe(connection, run))
+        if recipe is None:
+            return
+        seen = self._persist(lambda connection: recipes.memory(connection, recipe))
+        with self.budget.share(expected_mb(recipe, seen), self.closing.is_set) as got:
+            # Without memory only when closing: the run stays ready, and is called for again.
+            claim = self._persist(lambda c: runs.claim(c, run, self.worker)) if got else None
+            if claim is None:
+                return
+            stop = Event()
+            with self._lock:
+                self.held[claim.id, claim.fence] = claim, stop
+                if self.closing.is_set():
+                    stop.set()
+            try:
+                self._bring_to_end(claim, stop)
+            finally:
+                with self._lock:
+                    del self.held[claim.id, claim.fence]
+
+    def _bring_to_end(self, claim: Claim, stop: Event) -> None:
+        begun = time.monotonic()
+        try:
+            result = self._make(claim, stop)
+        except SupersededError as error:
+            LOG.info("%s: %s", claim.task["id"], error)
+            return
+        except OSError as error:  # the store: full, read-only, gone
+            reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS)
+            result = TaskResult(claim.task["id"], claim.task["recipe"], "failed", reason=reason, heals=full)
+        if stop.is_set() and result.state == "failed":
+            if self.closing.is_set():
+                self._persist(lambda c: self._give_back(c, claim))
+            return
+        if result.products:
+            self._persist_ingest([product.path for product in result.products])
+        ending = _ending(result, time.monotonic() - begun)
+        again = None
+        if result.heals and claim.attempts < self.patience.attempts:
+            again = self.patience.delay * 2 ** (claim.attempts - 1)
+        settled = self._persist(lambda connection: self._settle(connection, claim, ending, again))
+        LOG.info(
+            "%s: %s%s", claim.task["id"], ending.state, "" if settled else ", but it was given to another"
+        )
+
+    def _make(self, claim: Claim, stop: Event) -> TaskResult:
+        wanted = [each["run"] for each in claim.task["inputs"] if "run" in each]
+        made = self._persist(lambda connection: runs.made_by(connection, wanted)) if wanted else {}
+        bench = replace(self.bench, stop=stop, permit=lambda: self._persist(lambda c: runs.holds(c, claim)))
+        return bench.carry_out(
+            runnable(claim.task, made),
+            {},
+            lambda log: self._persist(lambda c: runs.logging_to(c, claim, str(log))),
+        )
+
+    def _settle(self, connection: Connection, claim: Claim, ending: Ending, again: float | None) -> bool:
+        runs.changing(connection)
+        tokens = runs.settle(connection, claim, self.worker, ending, again_after=again)
+        call(connection, tokens or [])
+        return tokens is not None
+
+    def _give_back(self, connection: Connection, claim: Claim) -> None:
+        runs.changing(connection)
+        call(connection, runs.give_back(connection, claim, self.worker, "its worker is being stopped"))
+
+    def _persist_ingest(self, paths: list[Path]) -> None:
+        while True:
+            try:
+                outcome = ingest(self.index, paths, proprietary_days=self.proprietary_days)
+                for error in outcome.skipped:
+                    LOG.error("product not indexed: %s", error)
+                return
+            except AWAY as error:
+                _wait_for_database(error)
+
+    def _persist(self, work: Callable[[Connection], Answer]) -> Answer:
+        """Do something in one transaction, as soon as the database is there again."""
+        while True:
+            try:
+                with self.index.connection() as connection:
+                    return work(connection)
+            except AWAY as error:
+                _wait_for_database(error)
+
+
+def _wait_for_database(error: Exception) -> None:
+    LOG.warning("the database does not answer, trying again: %s", str(error).strip().splitlines()[0])
+    time.sleep(0.5)
+
+
+def _recipe(connection: Connection, run: str) -> str | None:
+    row = connection.execute("SELECT recipe FROM run WHERE id = %s AND state = 'ready'", [run]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _ending(result: TaskResult, elapsed: float) -> Ending:
+    return Ending(
+        state="failed" if result.state == "failed" else "done",
+        key=result.key,
+        products=[_as_json(product) for product in result.products],
+        log=None if result.log is None else str(result.log),
+        elapsed=elapsed,
+        peak_mb=result.peak_mb,
+        reason=result.reason,
+        reused=result.state == "reused",
+        heals=result.heals,
+    )
+
+
+def _as_json(product: ProductFile) -> dict[str, object]:
+    return {
+        "dp_id": product.path.stem,
+        "category": product.category,
+        "path": str(product.path),
+        "sha256": product.sha256,
+        "size": product.size,
+    }

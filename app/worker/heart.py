@@ -1,0 +1,100 @@
+"""The heart of a worker: says that it lives, hears what is to be given up, takes over from the dead."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+import psycopg
+
+from app.archive import jobs, reaping, runs
+from app.archive.calls import call, call_planner
+from app.archive.finding import Connection
+from app.archive.reaping import Presence
+from app.worker.hands import AWAY, Hands
+
+LOG = logging.getLogger("calsel.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """A heartbeat every `beat` seconds; who is silent for `silence` seconds is taken for dead."""
+
+    beat: float = 10.0
+    silence: float = 30.0
+
+
+@dataclass(slots=True)
+class Heart:
+    """Beats in a thread of its own, on a connection of its own."""
+
+    url: str
+    hands: Hands
+    me: Presence
+    rhythm: Rhythm
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Beat once, so that the worker is known, and go on."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            reaping.announce(connection, self.me)
+        self._thread = threading.Thread(target=self._live, name="heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more, and say goodbye."""
+        self._stop.set()
+        assert self._thread is not None
+        self._thread.join()
+        try:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                reaping.leave(connection, self.me.id)
+        except AWAY as error:
+            LOG.warning("no goodbye, as the database does not answer: %s", str(error).strip())
+
+    def _live(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with psycopg.connect(self.url, autocommit=True) as connection:
+                    connection.execute(f"LISTEN {runs.GIVE_UP}")
+                    self._beat_on(connection)
+            except AWAY as error:
+                LOG.warning("heartbeat: %s; trying again", str(error).strip().splitlines()[0])
+                self._stop.wait(0.5)
+
+    def _beat_on(self, connection: Connection) -> None:
+        """Beat until the connection is lost or it is time to stop."""
+        since = last = time.monotonic()
+        while not self._stop.is_set():
+            now = time.monotonic()
+            if now - last > self.rhythm.silence:
+                since = now  # we were asleep ourselves: what seems dead may only not have been heard by us
+            last = now
+            for lost in reaping.beat(connection, self.me, self.hands.holding()):
+                LOG.warning("%s is ours no more", lost.task["id"])
+                self.hands.drop(lost)
+            if now - since > self.rhythm.silence:
+                self._look_after(connection)
+            for notice in connection.notifies(timeout=self.rhythm.beat, stop_after=1):
+                self._give_up(notice.payload)
+
+    def _give_up(self, run: str) -> None:
+        for claim in self.hands.holding():
+            if claim.id == run:
+                self.hands.drop(claim)
+
+    def _look_after(self, connection: Connection) -> None:
+        """What no dead worker does any more, and what has had its time."""
+        with connection.transaction():
+            runs.changing(connection)
+            call(connection, reaping.reap(connection, self.rhythm.silence, self.hands.patience.attempts))
+            for job, priority in reaping.forgotten(connection, self.rhythm.silence):
+                call_planner(connection, job, priority)
+            late, dead = jobs.overdue(connection)
+            for job in late:
+                jobs.abort(connection, job, "its execution duration is used up")
+            for job in dead:
+                jobs.destroy(connection, job)

@@ -1,0 +1,173 @@
+"""`calsel worker`: listens for calls, any number of processes on any number of hosts.
+
+procrastinate wakes us; what is to be done, and by whom, only our own tables say (app.archive.runs).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import procrastinate
+from procrastinate.exceptions import ConnectorException
+from sqlalchemy import make_url
+
+from app.archive import recipes
+from app.archive.calls import PLAN, PLANNERS, RUN
+from app.archive.index import Index
+from app.archive.reaping import Presence
+from app.errors import PlanError
+from app.jobs.planning import plan_job
+from app.rulebook import Rulebook
+from app.worker.budget import Budget
+from app.worker.hands import AWAY, Hands, Patience
+from app.worker.heart import Heart, Rhythm
+from processing.bench import Bench
+from processing.esorex import Esorex, EsorexError
+from processing.process import Limits
+from processing.store import open_store
+
+LOG = logging.getLogger("calsel.worker")
+USUAL_RHYTHM = Rhythm()
+USUAL_PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A worker's place: how much it does at once, for which queues ("" for all it can), where products go.
+
+    `memory_mb` is what its recipes may take together, `seconds` what one may take; `grace` seconds are
+    given to running recipes when it is stopped.
+    """
+
+    products: Path
+    slots: int
+    memory_mb: int
+    queues: tuple[str, ...] = ()
+    seconds: float = 3600.0
+    grace: float = 30.0
+    proprietary_days: int = 0
+    rhythm: Rhythm = USUAL_RHYTHM
+    patience: Patience = USUAL_PATIENCE
+
+
+def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> None:
+    """Work until SIGTERM or SIGINT; a second one ends running recipes at once.
+
+    Raises EsorexError when esorex is not here, OSError when the products folder cannot be used.
+    """
+    esorex = esorex or Esorex.find()
+    libpq = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    queues = post.queues or (PLANNERS, *(pipeline.id for pipeline in esorex.pipelines()))
+    with open_store(post.products) as store:
+        name = f"{platform.node()}-{os.getpid()}-{store.work.name[-6:]}"
+        bench = Bench(store, esorex, Limits(post.seconds, float(post.memory_mb)), threading.Event())
+        hands = Hands(index, bench, name, Budget(post.memory_mb), post.proprietary_days, post.patience)
+        me = Presence(name, platform.node(), os.getpid(), queues, post.slots, post.memory_mb)
+        heart = Heart(libpq, hands, me, post.rhythm)
+        heart.start()
+        declaring = threading.Thread(target=_declare, args=(index, esorex, hands), daemon=True)
+        declaring.start()
+        try:
+            asyncio.run(_listen(libpq, hands, esorex, queues, post))
+        finally:
+            hands.close()
+            heart.stop()
+            declaring.join()
+
+
+async def _listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str], post: Post) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def asked_to_stop() -> None:
+        if stopping.is_set():
+            hands.close()
+            return
+        LOG.info("stopping; running recipes have %g s to end", post.grace)
+        stopping.set()
+        loop.call_later(post.grace, hands.close)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop)
+    while not stopping.is_set():
+        app = _app(url, hands, esorex, post.slots)
+        try:
+            async with app.open_async():
+                LOG.info("%s listens for %s", hands.worker, ", ".join(queues))
+                listening = asyncio.create_task(
+                    app.run_worker_async(
+                        queues=list(queues),
+                        name=hands.worker,
+                        concurrency=post.slots,
+                        install_signal_handlers=False,
+                        delete_jobs="always",
+                        fetch_job_polling_interval=min(5.0, post.rhythm.beat),
+                        update_heartbeat_interval=post.rhythm.beat,
+                        stalled_worker_timeout=post.rhythm.silence,
+                    )
+                )
+                stop = asyncio.create_task(stopping.wait())
+                await asyncio.wait({listening, stop}, return_when=asyncio.FIRST_COMPLETED)
+                stop.cancel()
+                listening.cancel()  # waits for what runs
+                await asyncio.gather(listening, return_exceptions=True)
+                if not listening.cancelled() and (error := listening.exception()):
+                    raise error
+        except (ConnectorException, *AWAY) as error:
+            LOG.warning("listening failed, trying again: %s", error.__cause__ or error)
+            await asyncio.sleep(0.5)
+
+
+def _app(url: str, hands: Hands, esorex: Esorex, slots: int) -> procrastinate.App:
+    """The engine with our two tasks; both take the name of what is to be looked into."""
+    connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=slots + 3)
+    app = procrastinate.App(connector=connector)
+
+    @app.task(name=RUN)
+    def carry_out(name: str) -> None:
+        hands.carry_out(name)
+
+    @app.task(name=PLAN)
+    def plan(name: str) -> None:
+        plan_job(hands.index, name, lambda recipe: _pipeline(esorex, recipe))
+
+    return app
+
+
+def _pipeline(esorex: Esorex, recipe: str) -> str:
+    try:
+        return esorex.pipeline_of(recipe).id
+    except EsorexError as error:
+        raise PlanError(str(error)) from error
+
+
+def _recipes(books: Iterable[Rulebook]) -> set[str]:
+    return {action.step.recipe for book in books for action in book.actions.values() if action.step}
+
+
+def _declare(index: Index, esorex: Esorex, hands: Hands) -> None:
+    """Tell what the recipes of our rulebooks declare, once for each pipeline version."""
+    while not hands.closing.is_set():
+        try:
+            with index.connection() as connection:
+                known = recipes.remembered(connection)
+                wanted = _recipes(index.rules(connection).books.values())
+            for recipe in sorted(wanted & esorex.recipes()):
+                pipeline = esorex.pipeline_of(recipe).id
+                if (recipe, pipeline) not in known and not hands.closing.is_set():
+                    parameters = esorex.parameters(recipe)
+                    with index.connection() as connection:
+                        recipes.remember(connection, pipeline, {recipe: parameters})
+        except AWAY as error:
+            LOG.warning("recipes not told yet: %s", str(error).strip().splitlines()[0])
+        except EsorexError as error:
+            LOG.error("%s", error)
+        hands.closing.wait(60)
