@@ -17,9 +17,12 @@ from app.config import Settings
 from app.formats import links_of
 from app.opening import open_index
 from app.rights.tokens import open_gate
-from app.vo import datalink, tap
-from app.web import add_handlers, breakpoints, calselector, files, hdr, health, home, oidc
+from app.vo import datalink, tap, uws
+from app.vo.uws.news import News
+from app.web import add_handlers, breakpoints, calselector, files, hdr, health, home, oidc, previews
+from app.web.browsers import welcome
 from app.web.openapi import complete
+from app.web.protocol import allow_many_files
 from app.web.rights import keep_secrets
 
 # Of one process, each with a database connection. Only one computes at a time (Python's global lock); the
@@ -36,11 +39,16 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        allow_many_files()
         with open_index(settings, pool_size=_THREADS) as index:
             app.state.index = index
+            app.state.news = news = News(
+                index.engine.url.set(drivername="postgresql").render_as_string(False)
+            )
             app.state.gate, app.state.issuer = open_gate(settings)
             to_thread.current_default_thread_limiter().total_tokens = _THREADS
             yield
+            await news.close()
 
     app = FastAPI(
         title="CalSelector",
@@ -50,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     add_handlers(app)
+    welcome(app)
     keep_secrets()
     for router in (
         home.router(),
@@ -57,7 +66,9 @@ def create_app(settings: Settings) -> FastAPI:
         breakpoints.router(),
         datalink.router(links_of(settings.public_url)),
         tap.router(links_of(settings.public_url)),
+        uws.router(links_of(settings.public_url)),
         files.router(),
+        previews.router(),
         hdr.router(),
         *([oidc.router()] if settings.dev_users else []),
         health.router(),

@@ -27,6 +27,10 @@ class UnknownJobError(CalselError):
         super().__init__(f"there is no job {job!r}: it never was, or it has been destroyed")
 
 
+class NoPartError(CalselError):
+    """A job has no such part or result."""
+
+
 class PhaseError(CalselError):
     """A phase change that the job's present phase does not allow."""
 

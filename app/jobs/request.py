@@ -147,13 +147,17 @@ class _Reader:
             if found is None:
                 self.wrong.append(f"{recipe}: no worker has declared this recipe, so nothing can be set")
                 continue
-            known = {str(each["display_name"]): each for each in found.parameters}
-            for name, value in wanted.items():
-                if name not in known:
+            known = {str(each["display_name"]).lower(): each for each in found.parameters}
+            said: list[str] = []
+            for name, value in sorted(wanted.items()):
+                if name.lower() not in known:
                     self.wrong.append(f"{recipe}.{name}: {recipe} has {', '.join(sorted(known)) or 'none'}")
-                elif fault := fault_of(known[name], value):
+                    continue
+                parameter = known[name.lower()]
+                if fault := fault_of(parameter, value):
                     self.wrong.append(f"{recipe}.{name}: {fault}")
-            options[recipe] = tuple(f"--{name}={value}" for name, value in sorted(wanted.items()))
+                said.append(f"--{parameter['display_name']}={value}")
+            options[recipe] = tuple(said)
         return options
 
     def _one(self, name: str) -> str:

@@ -46,3 +46,10 @@ def run(connection: Connection, job: str) -> Job:
     found = jobs.start(connection, job)
     call_planner(connection, job, found.priority)
     return found
+
+
+def amend(connection: Connection, job: Job, more: Mapping[str, Sequence[str]]) -> None:
+    """Add parameters to a pending job, or replace those of the same name. Raises PhaseError, RequestError."""
+    given = {**job.parameters, **{name: list(values) for name, values in more.items()}}
+    read_request(connection, given)
+    jobs.change(connection, job.id, parameters=given)

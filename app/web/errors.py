@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.archive.jobs import NoPartError, PhaseError, UnknownJobError
 from app.errors import (
     CalselError,
     DatabaseError,
@@ -26,7 +27,8 @@ from app.errors import (
     SchemaError,
     UnknownFrameError,
 )
-from app.web.asked import TooLargeError
+from app.forms import TooLargeError
+from app.web.browsers import methods
 from app.web.negotiate import NotAcceptableError, prefers_json
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ DATABASE_AWAY: Final = (
     sqlalchemy.exc.TimeoutError,
 )
 
+# An error may repeat what the client sent: no browser shall guess that it is a page.
+NO_SNIFFING: Final[Mapping[str, str]] = MappingProxyType({"X-Content-Type-Options": "nosniff"})
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 # The most special class that an error belongs to counts.
@@ -52,6 +56,9 @@ STATUS: Final = MappingProxyType(
         ForbiddenError: 403,
         UnknownFrameError: 404,
         NoFileError: 404,
+        UnknownJobError: 404,
+        NoPartError: 404,
+        PhaseError: 409,
         IssuerError: 503,
         SchemaError: 503,
         DatabaseError: 503,
@@ -69,11 +76,16 @@ def add_handlers(app: FastAPI) -> None:
 
 
 async def _told(request: Request, error: Exception) -> Response:
-    status = next(STATUS[each] for each in type(error).__mro__ if each in STATUS)
+    status, headers = status_of(error)
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
-    headers = {"WWW-Authenticate": _challenge(error)} if isinstance(error, LoginError) else _NO_HEADERS
     return _response(request, status, str(error), type(error).__name__, headers)
+
+
+def status_of(error: Exception) -> tuple[int, Mapping[str, str]]:
+    """The status of an error of the table, and the headers that belong to it."""
+    status = next(STATUS[each] for each in type(error).__mro__ if each in STATUS)
+    return status, {"WWW-Authenticate": _challenge(error)} if isinstance(error, LoginError) else _NO_HEADERS
 
 
 def _challenge(error: LoginError) -> str:
@@ -97,8 +109,9 @@ async def _http(request: Request, error: Exception) -> Response:
             text = f"there is no {request.url.path} here; / lists what there is"
         case 405:
             # Starlette's own Allow names the methods of the first route of this path only.
-            described = request.app.openapi()["paths"].get(request.url.path, {})
-            headers["Allow"] = ", ".join(described).upper() or headers.get("Allow", "GET")
+            headers["Allow"] = ", ".join(methods(request))
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
             text = f"{request.method} is not possible at {request.url.path}; use {headers['Allow']}"
         case _:
             text = error.detail
@@ -108,8 +121,7 @@ async def _http(request: Request, error: Exception) -> Response:
 def _response(
     request: Request, status: int, text: str, kind: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> Response:
-    # The text may repeat what the client sent: no browser shall take it for a page.
-    more = {"X-Content-Type-Options": "nosniff", **headers}
+    more = {**NO_SNIFFING, **headers}
     if _wants_json(request):
         body = orjson.dumps({"error": text, "type": kind}, option=orjson.OPT_APPEND_NEWLINE)
         return Response(body, status, more, "application/json")
