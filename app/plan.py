@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from app.errors import PlanError
-from app.tree import Node, Product, Slot, Tree
+from app.tree import File, Node, Product, Slot, Tree, consumed
 from processing.graph import Input, InputFile, InputProduct, Plan, Task
+from processing.recipes import PACKAGING
 
 # An action and the dp_ids of its frames: what one recipe run is of.
 _Group: TypeAlias = tuple[str | None, ...]
 
 
-def make_plan(tree: Tree) -> Plan:
+def make_plan(tree: Tree, *, packaged: bool = False) -> Plan:
     """The recipe runs that this tree needs, each after the ones whose products it uses.
 
-    Raises PlanError when a required calibration is missing, when a file is known by its header only,
-    or when the science action names no recipe.
+    With `packaged` a task follows for each product of the science action that the rules give a PRODCATG:
+    it makes the archive science product.
+
+    Raises PlanError when frames or a required calibration are missing, when a file is known by its header
+    only, or when the science action names no recipe.
     """
     if tree.root.step is None:
         raise PlanError(
@@ -25,18 +29,51 @@ def make_plan(tree: Tree) -> Plan:
         )
     tasks: dict[_Group, Task] = {}
     _add(tree, tree.root, tasks)
-    return Plan(tuple(tasks.values()))
+    if not tree.root.complete:
+        raise PlanError(f"{tree.dp_id}: incomplete: {'; '.join(tree.root.messages)}")
+    science = tasks[_group(tree.root)]
+    packaging = _packaging(tree.root, science) if packaged else ()
+    return Plan((*tasks.values(), *packaging))
+
+
+def _packaging(root: Node, science: Task) -> tuple[Task, ...]:
+    """The packaging takes the product, what else its recipe made, and all that the recipe took."""
+    return tuple(
+        Task(
+            id=f"{PACKAGING} {product.category} {root.files[0].dp_id}",
+            recipe=PACKAGING,
+            name=science.name,
+            inputs=(
+                InputProduct(product.prodcatg, science.id, product.category),
+                InputProduct("ANCILLARY.", science.id, product.category, others=True),
+                *dict.fromkeys((*(_file(file) for file in root.files), *science.inputs)),
+            ),
+            expects=(product.category,),
+        )
+        for product in root.products
+        if product.prodcatg
+    )
+
+
+def _group(node: Node) -> _Group:
+    return (node.action, *(file.dp_id for file in node.files))
+
+
+def _file(file: File) -> InputFile:
+    return _input(file.dp_id, file.category, file.path, file.sha256)
 
 
 def _add(tree: Tree, node: Node, tasks: dict[_Group, Task]) -> str:
     """Add the tasks of a node and of what it needs; returns its task id."""
-    group = (node.action, *(file.dp_id for file in node.files))
+    group = _group(node)
     if group in tasks:
         return tasks[group].id
     name = task_id(node)
     if node.step is None:
         raise PlanError(f"{name}: its action names no recipe, so its products cannot be made")
-    inputs: list[Input] = [_input(file.dp_id, file.category, file.path, file.sha256) for file in node.files]
+    inputs: list[Input] = []
+    if not consumed(node):
+        inputs = [_file(file) for file in node.files]
     for slot in node.slots:
         if not slot.satisfied:
             raise PlanError(
@@ -63,8 +100,7 @@ def _slot_inputs(tree: Tree, slot: Slot, tasks: dict[_Group, Task]) -> list[Inpu
     inputs: list[Input] = []
     for choice in slot.chosen:
         if choice.product is None:
-            file = choice.node.files[0]
-            inputs.append(_input(file.dp_id, file.category, file.path, file.sha256))
+            inputs.append(_file(choice.node.files[0]))
         elif choice.node.complete or slot.minimum:
             product: Product = choice.product
             inputs.append(InputProduct(product.tag, _add(tree, choice.node, tasks), product.category))
@@ -82,4 +118,3 @@ def _input(dp_id: str, tag: str, path: str | None, sha256: str | None) -> InputF
 def task_id(node: Node) -> str:
     """What a task is called: its action and the first file of its group."""
     return f"{node.action} {node.files[0].dp_id}"
-

@@ -42,11 +42,15 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a node's recipe promises: PRO.CATG, the tag it has in a SOF, and its file name."""
+    """What a node's recipe promises: PRO.CATG, the tag it has in a SOF, and its file name.
+
+    `prodcatg` is the kind of archive science product that it becomes (`SCIENCE.SPECTRUM`); "" for none.
+    """
 
     category: str
     tag: str
     name: str
+    prodcatg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One association rule applied to one group: `select file as LABEL …` and its outcome."""
+    """One association rule applied to one group: `select file as LABEL …` and its outcome.
+
+    `own` says that it asks for a product of the group's own frames: a step of their reduction.
+    """
 
     label: str
     rule: RuleRef
@@ -114,6 +121,7 @@ class Slot:
     auxiliary: bool
     chosen: tuple[Choice, ...]
     why: Why = Why()
+    own: bool = False
 
     @property
     def satisfied(self) -> bool:
@@ -188,6 +196,11 @@ def children(node: Node) -> tuple[Child, ...]:
     groups = [c for c in seen.values() if not (c.auxiliary or c.node.kind == "file")]
     groups.sort(key=lambda c: (c.node.mjd is None, c.node.mjd or 0.0, c.node.files[0].dp_id))
     return (*leaves, *groups)
+
+
+def consumed(node: Node) -> bool:
+    """A step of the reduction reads the node's files; the node's own recipe reads its product instead."""
+    return any(slot.own and slot.chosen for slot in node.slots)
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,13 @@ from threading import Event
 from typing import Literal, TypeAlias, assert_never
 
 from processing import process
-from processing.esorex import Esorex, EsorexError, Pipeline, errors, meaning
-from processing.graph import InputFile, InputProduct, Task
+from processing.esorex import Esorex, EsorexError, Pipeline
+from processing.graph import InputFile, InputProduct, Task, tag_of
 from processing.process import Limits, Outcome
-from processing.products import ProductFile, faults, listed_products, read_product, sha256
+from processing.products import ProductFile, listed_products, read_product, sha256
+from processing.recipes import command, is_ours, pipeline_of
 from processing.store import DamagedEntryError, Store, content_key, write_manifest
+from processing.verdict import heals, missing, product_faults, verdict
 
 State: TypeAlias = Literal["done", "reused", "failed", "blocked"]
 
@@ -79,7 +80,7 @@ class Bench:
         """
         begun = time.monotonic()
         try:
-            pipeline = self.esorex.pipeline_of(task.recipe)
+            pipeline = pipeline_of(self.esorex, task.recipe)
             inputs = [source for wanted in task.inputs for source in self._files(wanted, upstream)]
         except (EsorexError, InputError) as error:
             return TaskResult(
@@ -93,27 +94,30 @@ class Bench:
             products, note = None, f"made again, as the stored entry was damaged: {error}"
         if products is None:
             return self._make(task, pipeline, inputs, key, note, started)
-        missing = _missing(task, {product.category for product in products})
+        lacking = missing(task, {product.category for product in products})
         return TaskResult(
             task.id,
             task.recipe,
-            "failed" if missing else "reused",
+            "failed" if lacking else "reused",
             key,
-            () if missing else products,
+            () if lacking else products,
             self.store.path(key) / "esorex.log",
             time.monotonic() - begun,
-            reason=missing,
+            reason=lacking,
         )
 
     def _files(self, wanted: InputFile | InputProduct, upstream: Mapping[str, TaskResult]) -> list[InputFile]:
         match wanted:
             case InputFile():
                 return [self._unchanged(wanted)]
-            case InputProduct(tag, task, category):
-                made = [product for product in upstream[task].products if product.category == category]
-                if not made:
-                    raise InputError(f"{task!r} made no {category}, which is needed as {tag}")
-                return [InputFile(tag, str(product.path), product.sha256) for product in made]
+            case InputProduct():
+                made = [(tag_of(wanted, p.category), p) for p in upstream[wanted.task].products]
+                taken = [InputFile(tag, str(p.path), p.sha256) for tag, p in made if tag is not None]
+                if not taken and not wanted.others:
+                    raise InputError(
+                        f"{wanted.task!r} made no {wanted.category}, which is needed as {wanted.tag}"
+                    )
+                return taken
             case _:
                 assert_never(wanted)
 
@@ -153,13 +157,15 @@ class Bench:
             outcome = self._run(room, task, pipeline, inputs)
             listed = listed_products(room / "out" / "products.json") if outcome.code == 0 else ()
             log = _log(room)
-            reason = _verdict(task, outcome, listed, log) or _faults(room / "out", listed)
+            reason = verdict(task, outcome, listed, log) or product_faults(room / "out", listed)
             entry = room / "entry"
             entry.mkdir()
             log.rename(entry / "esorex.log")
             (room / "task.sof").rename(entry / "task.sof")
             if reason and (room / "terminal.log").exists():  # last words of a crash are in no other log
                 (room / "terminal.log").rename(entry / "terminal.log")
+            if (room / "out" / "report.json").exists():
+                (room / "out" / "report.json").rename(entry / "report.json")
             products = () if reason else _named(task, key, room / "out", listed, entry)
             facts = {
                 "key": key,
@@ -188,7 +194,7 @@ class Bench:
             outcome.elapsed,
             outcome.peak_mb,
             reason or note,
-            heals=_heals(outcome),
+            heals=heals(outcome),
         )
 
     def _run(self, room: Path, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile]) -> Outcome:
@@ -200,11 +206,9 @@ class Bench:
             (room / name).mkdir()
         lines = [f"../{_link(room, number, source)} {source.tag}\n" for number, source in enumerate(inputs)]
         (room / "task.sof").write_text("".join(lines))
-        command = self.esorex.command(
-            pipeline, task.recipe, task.parameters, Path("../task.sof"), Path("../out")
-        )
+        sof, out = Path("../task.sof"), Path("../out")
         return process.run(
-            command,
+            command(self.esorex, pipeline, task.recipe, task.parameters, sof, out),
             cwd=room / "run",
             env=self.esorex.environment(room / "home"),
             output=room / "terminal.log",
@@ -247,49 +251,13 @@ def _log(room: Path) -> Path:
     return next(path for path in candidates if path.exists())
 
 
-def _verdict(task: Task, outcome: Outcome, listed: Sequence[tuple[str, str]], log: Path) -> str:
-    """Why a run failed by its exit code or its set of PRO.CATG; "" when it did not."""
-    if outcome.killed:
-        return f"{task.recipe} was {outcome.killed}"
-    if outcome.code:
-        said = "".join(f"; last error: {line}" for line in errors(log.read_text(errors="replace"), last=1))
-        return f"{task.recipe} ended with exit code {outcome.code}: {meaning(outcome.code)}{said}"
-    return _missing(task, {category for _, category in listed})
-
-
-def _heals(outcome: Outcome) -> bool:
-    """Ended by a signal that was not ours (128+N: told by a shell), or could not write (CPL 5, esorex 66).
-
-    A crash is among them: it can be the machine's fault, and costs one more try when it is the recipe's.
-    """
-    signalled = outcome.code < 0 or 128 < outcome.code < 128 + signal.NSIG
-    return not outcome.killed and (signalled or outcome.code in (5, 66))
-
-
-def _missing(task: Task, made: Set[str]) -> str:
-    """What a task was to make and did not; more than expected may be there."""
-    missing = ", ".join(category for category in task.expects if category not in made)
-    return (
-        f"{task.recipe} made no {missing}; it made {', '.join(sorted(made)) or 'nothing'}" if missing else ""
-    )
-
-
-def _faults(out: Path, listed: Sequence[tuple[str, str]]) -> str:
-    found = [
-        f"product {name} ({category}) {fault}"
-        for name, category in listed
-        for fault in faults(out / name, category)
-    ]
-    return "; ".join(found)
-
-
 def _named(
     task: Task, key: str, out: Path, listed: Sequence[tuple[str, str]], entry: Path
 ) -> tuple[ProductFile, ...]:
     """Move products into their entry under names of their own: recipes use the same few again and again.
 
     The stem becomes the dp_id, so it follows from task, category and content alone; a number tells several
-    products of one category apart, in the order of the recipe's list.
+    products of one category apart, in the order of the recipe's list. Our own recipes name theirs so already.
     """
     total = Counter(category for _, category in listed)
     seen: Counter[str] = Counter()
@@ -298,7 +266,7 @@ def _named(
         seen[category] += 1
         number = f"_{seen[category]:04d}" if total[category] > 1 else ""
         stem = re.sub(r"[^\w.:+-]", "_", f"{task.name}_{category}_{key[:8]}{number}")
-        path = entry / f"{stem}.fits"
+        path = entry / (name if is_ours(task.recipe) else f"{stem}.fits")
         (out / name).rename(path)
         products.append(read_product(path, category))
     return tuple(products)

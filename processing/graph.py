@@ -23,14 +23,26 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class InputProduct:
-    """A product that another task of the plan will make, by that task's id and PRO.CATG."""
+    """A product that another task of the plan will make, by that task's id and PRO.CATG.
+
+    With `others` it is all that the task makes beside that category, however much that is; the PRO.CATG of
+    each stands behind the tag.
+    """
 
     tag: str
     task: str
     category: str
+    others: bool = False
 
 
 Input: TypeAlias = InputFile | InputProduct
+
+
+def tag_of(wanted: InputProduct, category: str) -> str | None:
+    """The tag that a product of this category has in the SOF; None when it is not what is wanted."""
+    if wanted.others:
+        return None if category == wanted.category else f"{wanted.tag}{category}"
+    return wanted.tag if category == wanted.category else None
 
 
 @dataclass(frozen=True, slots=True)

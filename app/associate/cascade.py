@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.associate.choosing import COUNTED, Asker, Ranked, accept, count, enough, needed, rival
+from app.associate.choosing import COUNTED, SMALL, Asker, Ranked, accept, count, enough, needed, rival
 from app.associate.ports import Archive, Candidate, Dataset, Pool, Question
 from app.associate.wish import NOTHING, Wish
 from app.classify import UNCLASSIFIED, unsupported_category
@@ -31,12 +31,13 @@ def associate(
     masters where one is missing, the raw cascade answers and the tree says so; a `wish` that prefers one
     kind is answered slot by slot instead. `wish.exclude` and `wish.as_of` are the archive's to fulfil.
     """
-    dataset = _science(archive, dp_id)
+    dataset = _science(archive, dp_id, wish.action)
     if dataset is None:
         return unsupported(archive.frame(dp_id), archive.header(dp_id), mode, archive.revision)
     notes = [f"asked with {wish}"] if str(wish) else []
     root = _Cascade(archive, mode, explain, wish).node(dataset, frozenset())
-    missing = _missing_masters(archive, root) if mode == "Raw2Master" and not wish.prefer else []
+    falls_back = mode == "Raw2Master" and not wish.prefer and not wish.latest
+    missing = _missing_masters(archive, root) if falls_back else []
     executed = mode
     if missing:
         executed = "Raw2Raw"
@@ -47,14 +48,19 @@ def associate(
     return Tree(dp_id, mode, executed, root, archive.book.name, archive.book.checksum, archive.revision)
 
 
-def _science(archive: Archive, dp_id: str) -> Dataset | None:
-    """The group to answer with: exposed, the largest, then the first in the rule file."""
+def _science(archive: Archive, dp_id: str, action: str) -> Dataset | None:
+    """The group to answer with: exposed (or of an action), the largest, then the first in the rule file."""
     offered = [
         dataset
         for dataset in archive.datasets_of(dp_id)
-        if dataset.state != "hidden" and exposed(archive.book.actions[dataset.action], dataset.keywords)
+        if dataset.state != "hidden"
+        and (dataset.action == action or (not action and _offered(archive, dataset)))
     ]
     return min(offered, key=lambda d: (-len(d.files), d.rule), default=None)
+
+
+def _offered(archive: Archive, dataset: Dataset) -> bool:
+    return exposed(archive.book.actions[dataset.action], dataset.keywords)
 
 
 def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: int, reason: str = "") -> Tree:
@@ -69,20 +75,23 @@ def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: i
 
 def _all_certified(node: Node) -> bool:
     return all(
-        choice.node.certified and _all_certified(choice.node)
+        (slot.own or choice.node.certified) and _all_certified(choice.node)
         for slot in node.slots
         if not slot.auxiliary
         for choice in slot.chosen
     )
 
 
-def _missing_masters(archive: Archive, root: Node) -> list[str]:
-    action = archive.book.actions[root.action or ""]
-    return [
-        f"{slot.label} has no certified master ({slot.minimum} needed, {len(slot.chosen)} found)"
-        for slot, wanted in zip(root.slots, _active(action), strict=True)
-        if not slot.satisfied and archive.book.made(wanted.category)
-    ]
+def _missing_masters(archive: Archive, node: Node) -> list[str]:
+    missing: list[str] = []
+    for slot, wanted in zip(node.slots, _active(archive.book.actions[node.action or ""]), strict=True):
+        if not slot.satisfied and archive.book.made(wanted.category):
+            missing.append(
+                f"{slot.label} has no certified master ({slot.minimum} needed, {len(slot.chosen)} found)"
+            )
+        for choice in slot.chosen if slot.own else ():
+            missing += _missing_masters(archive, choice.node)
+    return missing
 
 
 def _active(action: ActionBook) -> list[Wanted]:
@@ -121,6 +130,7 @@ class _Cascade:
             return self.known[dataset.content]
         cycles = self.cycles
         action = self.archive.book.actions[dataset.action]
+        rule = self.archive.book.org_rules[dataset.rule]
         asker = Asker(
             dataset.keywords,
             dataset.middle,
@@ -131,8 +141,12 @@ class _Cascade:
         self._look_up([dataset])
         answered = self._ask(_active(action), asker, self.offers[dataset.ref])
         slots = self._load(answered, asker.path)
-        complete = all(slot.satisfied for slot in slots) and all(
-            choice.node.complete for slot in slots if slot.minimum for choice in slot.chosen
+        # Only a group that is asked for itself can be: as a calibration it would not be acceptable.
+        small = dataset.state == "small"
+        complete = (
+            not small
+            and all(slot.satisfied for slot in slots)
+            and all(choice.node.complete for slot in slots if slot.minimum for choice in slot.chosen)
         )
         node = Node(
             category=dataset.raw_type,
@@ -140,15 +154,18 @@ class _Cascade:
             certified=all(file.certified for file in dataset.files),
             complete=complete,
             slots=slots,
-            messages=tuple(
-                f"{slot.label}: {slot.minimum} needed, {len(slot.chosen)} found"
-                for slot in slots
-                if not slot.satisfied
+            messages=(
+                *((f"{SMALL}: {rule.minimum} needed, {len(dataset.files)} found",) if small else ()),
+                *(
+                    f"{slot.label}: {slot.minimum} needed, {len(slot.chosen)} found"
+                    for slot in slots
+                    if not slot.satisfied
+                ),
             ),
             action=action.name,
             step=action.step,
             products=tuple(self._product(action, n, dataset) for n in range(len(action.promises))),
-            rule=self.archive.book.org_rules[dataset.rule].ref,
+            rule=rule.ref,
         )
         # What was found with a cycle refused below holds only for this way down: it is not kept for others.
         if self.cycles == cycles:
@@ -189,11 +206,18 @@ class _Cascade:
         if key is None:
             return None
         low, high = wanted.condition.window(asker.keywords)
-        pools: tuple[Pool, ...] = ("raw",) if wanted.auxiliary else self.pools
+        if self.wish.latest:  # the windows are for the day on which the best calibration is known
+            low, high = -math.inf, math.inf
         # The preferred kind may be far behind the nearest of the other.
         nearest = max(_NEAREST, wanted.maximum + max(1, self.wish.alternatives))
         limit = None if self.wish.prefer else nearest
-        return Question(key, pools, asker.middle, low, high, limit)
+        return Question(key, self._pools(wanted), asker.middle, low, high, limit)
+
+    def _pools(self, wanted: Wanted) -> tuple[Pool, ...]:
+        if wanted.wide.side == "raw":
+            return ("raw",)
+        # A step of the reduction is carried out whatever the calibrations are: nobody certifies its product.
+        return ("static", "virtual") if wanted.own and not self.wish.prefer else self.pools
 
     def _accept(self, wanted: Wanted, asker: Asker, offers: Sequence[Candidate]) -> list[Ranked]:
         for candidate in offers:
@@ -208,7 +232,7 @@ class _Cascade:
             questions = [
                 Question(
                     each.wide.key_for(salt, ()) or 0,
-                    ("raw",) if each.auxiliary else self.pools,
+                    self._pools(each),
                     asker.middle,
                     -math.inf,
                     math.inf,
@@ -234,7 +258,7 @@ class _Cascade:
         ]
 
     def _makers(self, wanted: Wanted) -> list[str]:
-        if wanted.auxiliary:
+        if wanted.wide.side == "raw":
             return []
         return list(self.archive.book.makers.get(wanted.category, ()))
 
@@ -268,6 +292,7 @@ class _Cascade:
                     wanted.auxiliary,
                     tuple(choices),
                     each.why,
+                    wanted.own,
                 )
             )
         return tuple(slots)
@@ -284,4 +309,5 @@ class _Cascade:
     def _product(self, action: ActionBook, number: int, dataset: Dataset) -> Product:
         keywords = virtual_keywords(action.promises[number], dataset.keywords)
         category = str(keywords.get("PRO.CATG", action.promises[number].category))
-        return Product(category, str(keywords["DO.CATG"]), product_name(dataset.files[0].dp_id, keywords))
+        name = product_name(dataset.files[0].dp_id, keywords)
+        return Product(category, str(keywords["DO.CATG"]), name, str(keywords.get("PRODCATG", "")))

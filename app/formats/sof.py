@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from app.errors import TreeFormatError
 from app.formats.names import fits_name, one_line, url_name
-from app.tree import Choice, Node, Step, Tree, children
+from app.tree import Choice, Node, Step, Tree, children, consumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,12 @@ def steps(tree: Tree) -> tuple[SofStep, ...]:
 
 
 def write(tree: Tree) -> bytes:
-    """All SOFs in one text; comment lines before each give its file name and the command."""
+    """All SOFs in one text; comment lines before each give its file name and the command.
+
+    Of a frame that is not in the archive, its messages.
+    """
+    if not tree.root.files:
+        return "".join(f"# {one_line(text)}\n" for text in tree.root.messages).encode()
     made = split(tree)
     if not made:
         return f"# {one_line(tree.dp_id)}: no recipe is known for any group of this cascade\n".encode()
@@ -73,7 +78,9 @@ def _deepest_first(root: Node) -> list[Node]:
 
 
 def _sof(node: Node, step: Step, number: str) -> SofStep:
-    lines = [_line(fits_name(file.dp_id), file.category) for file in node.files]
+    lines = []
+    if not consumed(node):
+        lines += [_line(fits_name(file.dp_id), file.category) for file in node.files]
     for slot in node.slots:
         if not slot.auxiliary:
             lines += (line for choice in slot.chosen for line in _chosen(choice))

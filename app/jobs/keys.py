@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from app.archive.runs import WantedRun
-from processing.graph import InputFile, InputProduct, Plan, Task
+from processing.graph import InputFile, InputProduct, Plan, Task, tag_of
 
 
 def wanted_runs(plan: Plan, pipeline_of: Callable[[str], str], final: Sequence[str]) -> list[WantedRun]:
@@ -56,10 +56,12 @@ def runnable(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, A
         if "run" not in each:
             inputs.append(InputFile(each["tag"], each["path"], each["sha256"]))
             continue
-        files = [item for item in made[each["run"]] if item["category"] == each["category"]]
-        if not files:
+        wanted = InputProduct(each["tag"], each["run"], each["category"], each.get("others", False))
+        files = [(tag_of(wanted, item["category"]), item) for item in made[each["run"]]]
+        taken = [InputFile(tag, item["path"], item["sha256"]) for tag, item in files if tag is not None]
+        if not taken and not wanted.others:
             raise KeyError(f"run {each['run']} made no {each['category']}")
-        inputs += [InputFile(each["tag"], item["path"], item["sha256"]) for item in files]
+        inputs += taken
     return Task(
         id=body["id"],
         recipe=body["recipe"],
@@ -100,13 +102,14 @@ def until(plan: Plan, category: str) -> tuple[Plan, list[str]]:
     return Plan(tuple(task for task in plan.tasks if task.id in needed)), final
 
 
-def _as_json(wanted: InputFile | InputProduct, found: Mapping[str, WantedRun]) -> dict[str, str]:
+def _as_json(wanted: InputFile | InputProduct, found: Mapping[str, WantedRun]) -> dict[str, Any]:
     if isinstance(wanted, InputFile):
         return {"tag": wanted.tag, "path": wanted.path, "sha256": wanted.sha256}
-    return {"tag": wanted.tag, "run": found[wanted.task].id, "category": wanted.category}
+    said = {"tag": wanted.tag, "run": found[wanted.task].id, "category": wanted.category}
+    return {**said, "others": True} if wanted.others else said
 
 
-def _identity(item: Mapping[str, str]) -> tuple[str, ...]:
+def _identity(item: Mapping[str, Any]) -> tuple[str, ...]:
     if "run" in item:
-        return (item["tag"], item["run"], item["category"])
+        return (item["tag"], item["run"], item["category"], "others" if "others" in item else "")
     return (item["tag"], item["sha256"])

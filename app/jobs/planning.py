@@ -19,6 +19,7 @@ from app.jobs.request import Request, read_request
 from app.plan import make_plan
 from app.rulebook import night_number
 from app.tree import Tree
+from processing.recipes import PACKAGING
 
 
 @dataclass(slots=True)
@@ -88,8 +89,9 @@ def _plan(index: Index, request: Request, pipeline_of: Callable[[str], str]) -> 
         try:
             tree = tree_of(index, dp_id, request)
             planned.messages += [f"{dp_id}: {message}" for message in tree.root.messages]
-            plan = with_parameters(make_plan(tree), request.options)
-            final = [plan.tasks[-1].id]
+            plan = with_parameters(make_plan(tree, packaged=True), request.options)
+            science = next(task.id for task in reversed(plan.tasks) if task.recipe != PACKAGING)
+            final = [task.id for task in plan.tasks if task.id == science or task.recipe == PACKAGING]
             if request.until:
                 whole = {category for task in plan.tasks for category in task.expects}
                 plan, final = until(plan, request.until)

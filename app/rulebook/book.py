@@ -87,6 +87,14 @@ class Wanted:
     ref: RuleRef
 
     @property
+    def own(self) -> bool:
+        """What is asked for is made of the same exposure: a step of its reduction, no calibration of it.
+
+        A product begins when its first raw frame does, so `inputFile.MJD-OBS == MJD-OBS` says this.
+        """
+        return ("MJD-OBS", "MJD-OBS") in self.condition.joins
+
+    @property
     def category(self) -> str:
         """The PRO.CATG (or other literal category) that is asked for, else the label."""
         literals = dict(self.condition.literals)
@@ -221,7 +229,8 @@ def _wanted(index: int, rule: Association, file: str) -> Wanted:
         label=rule.label,
         minimum=minimum,
         maximum=maximum,
-        auxiliary=side == "raw",
+        # Reflex feeds the recipe from inputFiles (hawki.oca: the darks of hawki_detector_noise).
+        auxiliary=rule.source == "rawFiles",
         condition=condition,
         wide=KeySet(side, condition.literals, ()),
         tight=KeySet(side, condition.literals, tuple(mine for mine, _ in condition.joins)),
