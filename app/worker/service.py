@@ -32,6 +32,7 @@ from app.worker.heart import Heart, Rhythm
 from processing.bench import Bench
 from processing.esorex import Esorex, EsorexError
 from processing.process import Limits
+from processing.recipes import OURS, pipeline_of
 from processing.store import open_store
 
 LOG = logging.getLogger("calsel.worker")
@@ -65,7 +66,7 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
     """
     esorex = esorex or Esorex.find()
     libpq = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    queues = post.queues or (PLANNERS, *(pipeline.id for pipeline in esorex.pipelines()))
+    queues = post.queues or (PLANNERS, OURS, *(pipeline.id for pipeline in esorex.pipelines()))
     with open_store(post.products) as store:
         name = f"{platform.node()}-{os.getpid()}-{store.work.name[-6:]}"
         bench = Bench(store, esorex, Limits(post.seconds, float(post.memory_mb)), threading.Event())
@@ -144,7 +145,7 @@ def _app(url: str, hands: Hands, esorex: Esorex, slots: int) -> procrastinate.Ap
 
 def _pipeline(esorex: Esorex, recipe: str) -> str:
     try:
-        return esorex.pipeline_of(recipe).id
+        return pipeline_of(esorex, recipe).id
     except EsorexError as error:
         raise PlanError(str(error)) from error
 
