@@ -76,8 +76,14 @@ def changing(connection: Connection) -> None:
 
 
 def known(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, bool, list[dict[str, Any]]]]:
-    """(state, heals, products) of those of these runs that exist."""
-    rows = connection.execute("SELECT id, state, heals, products FROM run WHERE id = ANY(%s)", [list(ids)])
+    """(state, whether another job may try it again, products) of those of these runs that exist.
+
+    What a recipe itself refused, it refuses again. Inputs that were not there may be there now: then the
+    run had not even a content key.
+    """
+    rows = connection.execute(
+        "SELECT id, state, heals OR coalesce(key, '') = '', products FROM run WHERE id = ANY(%s)", [list(ids)]
+    )
     return {run: (state, heals, products) for run, state, heals, products in rows}
 
 

@@ -98,21 +98,39 @@ async def _listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str],
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop)
-    while not stopping.is_set():
-        app = _app(url, hands, esorex, post.slots)
+    LOG.info("%s listens for %s", hands.worker, ", ".join(queues))
+    # Planning has a slot of its own: a job whose products are all there must not wait for a recipe to end.
+    recipes_only = [queue for queue in queues if queue != PLANNERS]
+    rounds = [_rounds(url, hands, esorex, recipes_only, post.slots, post.rhythm, stopping)]
+    if PLANNERS in queues:
+        rounds.append(_rounds(url, hands, esorex, [PLANNERS], 1, post.rhythm, stopping))
+    await asyncio.gather(*rounds)
+
+
+async def _rounds(
+    url: str,
+    hands: Hands,
+    esorex: Esorex,
+    queues: list[str],
+    slots: int,
+    rhythm: Rhythm,
+    stopping: asyncio.Event,
+) -> None:
+    """Listen until it is time to stop, anew whenever the database had gone."""
+    while queues and not stopping.is_set():
+        app = _app(url, hands, esorex, slots)
         try:
             async with app.open_async():
-                LOG.info("%s listens for %s", hands.worker, ", ".join(queues))
                 listening = asyncio.create_task(
                     app.run_worker_async(
-                        queues=list(queues),
+                        queues=queues,
                         name=hands.worker,
-                        concurrency=post.slots,
+                        concurrency=slots,
                         install_signal_handlers=False,
                         delete_jobs="always",
-                        fetch_job_polling_interval=min(5.0, post.rhythm.beat),
-                        update_heartbeat_interval=post.rhythm.beat,
-                        stalled_worker_timeout=post.rhythm.silence,
+                        fetch_job_polling_interval=min(5.0, rhythm.beat),
+                        update_heartbeat_interval=rhythm.beat,
+                        stalled_worker_timeout=rhythm.silence,
                     )
                 )
                 stop = asyncio.create_task(stopping.wait())
