@@ -17,8 +17,8 @@ RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir --editable .
 
 FROM debian:bookworm-slim
 
-# More pipelines: docker build --build-arg PIPELINES="cpl-plugin-uves cpl-plugin-muse" .
-ARG PIPELINES="cpl-plugin-uves cpl-plugin-naco"
+# Fewer pipelines, a smaller image: docker build --build-arg PIPELINES="cpl-plugin-uves" .
+ARG PIPELINES="cpl-plugin-giraf cpl-plugin-hawki cpl-plugin-muse cpl-plugin-naco cpl-plugin-uves cpl-plugin-vimos cpl-plugin-visir"
 # hadolint ignore=DL3008,SC2086
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 esorex ${PIPELINES} \

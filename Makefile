@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_PACKAGES := esorex cpl-plugin-uves cpl-plugin-naco
-TEST_PACKAGES := $(DEMO_PACKAGES) curl libxml2-utils $(addprefix cpl-plugin-,amber giraf hawki muse vimos visir)
+TEST_PACKAGES := $(DEMO_PACKAGES) curl fitsverify libxml2-utils stilts $(addprefix cpl-plugin-,amber giraf hawki muse vimos visir)
 CHECKS := $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 
 .DEFAULT_GOAL := help

@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from sqlalchemy import text
 
 from app import formats
-from app.archive.database import check_schema, connect, upgrade
 from app.archive.index import Index
 from app.archive.quality import add_breakpoints, judge
-from app.embedded import lease
-from app.errors import CalselError
 from app.formats import sof
 from app.ingest import ingest, use_rules
 from app.rulebook import load_library
+from app.stage import Findings, fresh_index, keep_logs, prepare
 from app.terminal import make_console, print_event, print_plan, print_tree, progress
-from app.tree import Mode, Node, Tree, files
+from app.tree import Mode, Node, Tree
 from app.worker import Reduction, reduce
 from processing.bench import TaskResult
 from processing.esorex import Esorex
 from processing.simulate import archive, pictures
-from processing.simulate.measurement import Measurement
 from processing.simulate.truth import Truth, check
-
-_MARK = ".calsel-demo"
 
 # Where `calsel serve` answers unless told otherwise.
 _LINKS = formats.links_of("http://localhost:8000")
-
-
-class DemoError(CalselError):
-    """The demo cannot be carried out here."""
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What was claimed and whether it held; the demo fails when one did not."""
-
-    console: Console
-    broken: list[str] = field(default_factory=list)
-
-    def claim(self, sentence: str, holds: bool) -> None:
-        """Print a sentence with its outcome."""
-        mark = "[green]✓[/]" if holds else "[red]✗[/]"
-        self.console.print(f"  {mark} {escape(sentence)}", highlight=False)
-        if not holds:
-            self.broken.append(sentence)
 
 
 def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1) -> list[str]:
@@ -68,12 +37,12 @@ def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1)
     for instrument in ("uves", "naco"):  # before a former demo is emptied
         esorex.pipeline(instrument)
     console = make_console()
-    findings = _Findings(console)
-    _prepare(folder, home)
+    findings = Findings(console)
+    prepare(folder, home)
     console.rule("A simulated archive: UVES blue and NACO imaging")
     with progress(console) as report:
         truth = archive.build(folder / "archive", seed, lambda _, done, n: report("templates", done, n))
-    with _fresh_index(home) as index:
+    with fresh_index(home) as index:
         _fill(index, folder, rules, truth, console)
         sciences = {"uves": truth.uves_science, "naco": truth.naco_science}
         for name, dp_id in sciences.items():
@@ -93,52 +62,8 @@ def demo(folder: Path, rules: Path, home: Path, *, jobs: int = 2, seed: int = 1)
         if not findings.broken:
             _measure(folder, truth, made, console, findings)
             _masters(index, folder, runs, sciences, jobs, console, findings)
-        _keep_logs(folder, runs)
-    console.rule()
-    for sentence in findings.broken:
-        console.print(f"[red]did not hold:[/] {escape(sentence)}", highlight=False)
-    console.print(f"Everything is in {folder}/", highlight=False)
-    console.print(
-        f"Look around: source {folder}/env; calsel associate {truth.uves_science} --explain",
-        highlight=False,
-        soft_wrap=True,
-    )
-    return findings.broken
-
-
-def _prepare(folder: Path, home: Path) -> None:
-    """An empty folder with the settings to look around; a former demo's is emptied, any other refused."""
-    if folder.exists() and not folder.is_dir():
-        raise DemoError(f"{folder} is no folder; name another with --folder")
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / _MARK).exists():
-            raise DemoError(f"{folder} is not empty and no demo made it; name another with --folder")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).touch()
-    settings = {"HOME": home, "ARCHIVE": folder / "archive", "PRODUCTS": folder / "products"}
-    lines = [f"export CALSEL_{name}={shlex.quote(str(value))}" for name, value in settings.items()]
-    lines += [
-        "unset CALSEL_DATABASE_URL",
-        f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
-    ]
-    (folder / "env").write_text("".join(f"{line}\n" for line in lines))
-
-
-@contextmanager
-def _fresh_index(home: Path) -> Iterator[Index]:
-    """An index of the demo's own, empty."""
-    with lease(home) as database:
-        engine = connect(database.url)
-        try:
-            with engine.begin() as connection:
-                connection.execute(text("DROP SCHEMA public CASCADE"))
-                connection.execute(text("CREATE SCHEMA public"))
-            upgrade(database.url)
-            check_schema(engine)
-            yield Index(engine)
-        finally:
-            engine.dispose()
+        keep_logs(folder, {name: run.report for name, run in runs.items()})
+    return findings.finish(folder, truth.uves_science)
 
 
 def _fill(index: Index, folder: Path, rules: Path, truth: Truth, console: Console) -> None:
@@ -171,7 +96,7 @@ def _answer(index: Index, dp_id: str, mode: Mode, stem: Path, console: Console) 
     return tree
 
 
-def _compare(tree: Tree, truth: Truth, findings: _Findings) -> None:
+def _compare(tree: Tree, truth: Truth, findings: Findings) -> None:
     chosen = {
         slot.label: tuple(file.dp_id for choice in slot.chosen for file in choice.node.files)
         for slot in tree.root.slots
@@ -179,14 +104,10 @@ def _compare(tree: Tree, truth: Truth, findings: _Findings) -> None:
     findings.claim("the tree is complete", tree.root.complete)
     for label, wanted in truth.expected[tree.dp_id].items():
         findings.claim(f"{label} is the group of {wanted[0]}", chosen.get(label) == wanted)
-    within = {file.dp_id for file in files(tree.root)}
-    caught = [decoy for decoy in truth.decoys if decoy.dp_id in within]
-    findings.claim(f"none of {len(truth.decoys)} decoys is in it", not caught)
-    for decoy in caught:
-        findings.claim(f"{decoy.dp_id} is not chosen: {decoy.why}", False)
+    findings.without(tree, {decoy.dp_id: decoy.why for decoy in truth.decoys})
 
 
-def _incomplete(index: Index, folder: Path, truth: Truth, console: Console, findings: _Findings) -> None:
+def _incomplete(index: Index, folder: Path, truth: Truth, console: Console, findings: Findings) -> None:
     tree = _answer(index, truth.incomplete_science, "Raw2Raw", folder / "incomplete_raw2raw", console)
     missing = [slot.label for slot in tree.root.slots if not slot.satisfied]
     findings.claim("the tree is incomplete", not tree.root.complete)
@@ -216,18 +137,10 @@ def _products(runs: Mapping[str, Reduction]) -> dict[str, Path]:
 
 
 def _measure(
-    folder: Path, truth: Truth, made: Mapping[str, Path], console: Console, findings: _Findings
+    folder: Path, truth: Truth, made: Mapping[str, Path], console: Console, findings: Findings
 ) -> None:
     console.rule("Measured against the simulation's truth")
-    table = Table("", "truth", "measured", "limit of the difference", "unit", "")
-    measured: list[Measurement] = check(truth, made)
-    for each in measured:
-        numbers = (f"{value:.6g}" for value in (each.truth, each.measured, each.limit))
-        table.add_row(each.name, *numbers, each.unit, "[green]✓[/]" if each.ok else "[red]✗[/]")
-    console.print(table)
-    findings.claim(
-        f"all {len(measured)} are within their limits", bool(measured) and all(m.ok for m in measured)
-    )
+    findings.measured(check(truth, made))
     pictures.naco(made["COADDED_IMG"], truth, folder / "naco.png")
     pictures.uves(made["RED_SCI_POINT_BLUE"], truth, folder / "uves.png")
 
@@ -239,7 +152,7 @@ def _masters(
     sciences: Mapping[str, str],
     jobs: int,
     console: Console,
-    findings: _Findings,
+    findings: Findings,
 ) -> None:
     """Certify the masters that were made, ask again for reduced calibrations, run the same jobs again."""
     calibrations = [
@@ -265,13 +178,3 @@ def _masters_of(root: Node) -> list[Node]:
 
 def _reused(results: tuple[TaskResult, ...]) -> bool:
     return all(result.state == "reused" for result in results)
-
-
-def _keep_logs(folder: Path, runs: Mapping[str, Reduction]) -> None:
-    """The recipes' logs under names that sort in the order of the runs."""
-    logs = folder / "logs"
-    logs.mkdir(exist_ok=True)
-    for name, run in runs.items():
-        for number, result in enumerate(run.report.results, start=1):
-            if result.log is not None and result.log.exists():
-                shutil.copyfile(result.log, logs / f"{name}_{number:02}_{result.recipe}.log")

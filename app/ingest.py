@@ -17,6 +17,7 @@ from app.archive.books import Activation, activate, pending
 from app.archive.files import Source, remember_sources
 from app.archive.finding import Connection
 from app.archive.index import Index
+from app.archive.making import Making, read_making, remember_making
 from app.archive.nightlogs import store_night_log
 from app.archive.quality import add_breakpoints
 from app.archive.storing import Stored, store
@@ -97,7 +98,9 @@ def ingest(
         for part in _batched(_locked(frame, proprietary_days) for frame in frames):
             with index.writing() as (connection, books):
                 outcome.stored += store(connection, books, part)
-                remember_sources(connection, {f.dp_id: _sources(f) for f in part if "PRO.CATG" in f.header})
+                products = [frame for frame in part if "PRO.CATG" in frame.header]
+                remember_sources(connection, {frame.dp_id: _sources(frame) for frame in products})
+                remember_making(connection, {frame.dp_id: _making(frame) for frame in products})
     return outcome
 
 
@@ -132,6 +135,17 @@ def _sources(frame: Frame) -> list[Source]:
     if inputs is not None:
         return inputs
     return [Source(_stem(str(name))) for card, name in frame.header.items() if _SOURCE.fullmatch(card)]
+
+
+def _making(frame: Frame) -> Making | None:
+    """How a product of ours was made, from the task.json beside it."""
+    if frame.path is None or frame.sha256 is None:
+        return None
+    try:
+        made = read_making(Path(frame.path).with_name("task.json").read_bytes())
+    except OSError:
+        return None
+    return made if made and frame.sha256 in [each.sha256 for each in made.products] else None
 
 
 def _task_inputs(product: Path, sha256: str | None) -> list[Source] | None:

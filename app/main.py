@@ -5,7 +5,7 @@ uvicorn --factory app.main:app_from_environment --http app.web.protocol:Protocol
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -19,7 +19,18 @@ from app.opening import open_index
 from app.rights.tokens import open_gate
 from app.vo import datalink, tap, uws
 from app.vo.uws.news import News
-from app.web import add_handlers, breakpoints, calselector, files, hdr, health, home, oidc, previews
+from app.web import (
+    add_handlers,
+    breakpoints,
+    calselector,
+    files,
+    hdr,
+    health,
+    home,
+    oidc,
+    previews,
+    provenance,
+)
 from app.web.browsers import welcome
 from app.web.openapi import complete
 from app.web.protocol import allow_many_files
@@ -38,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Callable[[], None]]]:
         allow_many_files()
         with open_index(settings, pool_size=_THREADS) as index:
             app.state.index = index
@@ -47,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
             )
             app.state.gate, app.state.issuer = open_gate(settings)
             to_thread.current_default_thread_limiter().total_tokens = _THREADS
-            yield
+            yield {"stopping": news.stop}
             await news.close()
 
     app = FastAPI(
@@ -69,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         uws.router(links_of(settings.public_url)),
         files.router(),
         previews.router(),
+        provenance.router(links_of(settings.public_url)),
         hdr.router(),
         *([oidc.router()] if settings.dev_users else []),
         health.router(),

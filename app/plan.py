@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from app.errors import PlanError
 from app.tree import File, Node, Product, Slot, Tree, consumed
 from processing.graph import Input, InputFile, InputProduct, Plan, Task
 from processing.recipes import PACKAGING
 
+_ORIGIN: Final = re.compile(r"(\S+) sha256:([0-9a-f]+) revision (\d+)")
+
 # An action and the dp_ids of its frames: what one recipe run is of.
 _Group: TypeAlias = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The answer that a recipe run was planned from: rulebook, its checksum (SHA-256), archive revision."""
+
+    rulebook: str
+    checksum: str
+    revision: int
+
+    def __str__(self) -> str:
+        return f"{self.rulebook} sha256:{self.checksum} revision {self.revision}"
+
+    @staticmethod
+    def read(text: str) -> Origin | None:
+        """What `str` wrote; None for any other text."""
+        match = _ORIGIN.fullmatch(text)
+        return None if match is None else Origin(match[1], match[2], int(match[3]))
 
 
 def make_plan(tree: Tree, *, packaged: bool = False) -> Plan:
@@ -49,6 +71,7 @@ def _packaging(root: Node, science: Task) -> tuple[Task, ...]:
                 *dict.fromkeys((*(_file(file) for file in root.files), *science.inputs)),
             ),
             expects=(product.category,),
+            origin=science.origin,
         )
         for product in root.products
         if product.prodcatg
@@ -91,6 +114,7 @@ def _add(tree: Tree, node: Node, tasks: dict[_Group, Task]) -> str:
         inputs=tuple(dict.fromkeys(inputs)),
         expects=tuple(sorted({product.category for product in node.products})),
         parameters=node.step.options,
+        origin=str(Origin(tree.rulebook, tree.checksum, tree.revision)),
     )
     return tasks[group].id
 

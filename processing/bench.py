@@ -226,6 +226,7 @@ def _facts(
         "recipe": task.recipe,
         "pipeline": pipeline.id,
         "parameters": task.parameters,
+        "origin": task.origin,
         "inputs": [{"tag": s.tag, "name": Path(s.path).name, "sha256": s.sha256} for s in inputs],
         "code": outcome.code,
         "elapsed": round(outcome.elapsed, 3),

@@ -52,7 +52,8 @@ class Task:
     `id` is unique in its plan and says what it is (`ACTION_BIAS_BLUE UVES.2010-01-01T09:00:00.000`).
     `parameters` are esorex options as `--name=value`, `expects` the
     PRO.CATG set that must come out (more may).
-    `name` is the root of the product names: `r.<primary dp_id>`.
+    `name` is the root of the product names: `r.<primary dp_id>`. `origin` says what it was planned from: it
+    is written into task.json, and products do not depend on it.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Task:
     inputs: tuple[Input, ...]
     expects: tuple[str, ...]
     parameters: tuple[str, ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

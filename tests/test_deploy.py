@@ -84,7 +84,7 @@ def test_all_that_the_image_copies_exists_and_is_let_through() -> None:
 
 
 def test_the_compose_specification_accepts_the_file() -> None:
-    assert PyCompose.from_yaml(COMPOSE).service_names() == ["db", "migrate", "web", "worker"]
+    assert PyCompose.from_yaml(COMPOSE).service_names() == ["db", "migrate", "web", "ingest", "worker"]
 
 
 def test_the_compose_specification_refuses_an_unknown_condition() -> None:
@@ -98,23 +98,24 @@ def test_the_database_is_healthy_before_it_is_migrated_and_migrated_before_it_is
         "db": None,
         "migrate": {"db": {"condition": "service_healthy"}},
         "web": {"migrate": {"condition": "service_completed_successfully"}},
+        "ingest": {"migrate": {"condition": "service_completed_successfully"}},
         "worker": {"migrate": {"condition": "service_completed_successfully"}},
     }
     assert SERVICES["migrate"]["restart"] == "no"
     assert SERVICES["db"]["healthcheck"]["test"][1] == "pg_isready"
 
 
-def test_web_and_worker_share_the_volume_where_the_image_keeps_its_files() -> None:
+def test_all_share_the_volume_where_the_image_keeps_its_files() -> None:
     (home,) = re.findall(r"CALSEL_HOME=(\S+)", DOCKERFILE)
-    assert SERVICES["web"]["volumes"] == SERVICES["worker"]["volumes"] == [f"files:{home}"]
-    watched = SERVICES["worker"]["command"][-1]
+    assert all(SERVICES[name]["volumes"] == [f"files:{home}"] for name in ("web", "ingest", "worker"))
+    watched = SERVICES["ingest"]["command"][-1]
     assert Settings(home=home).archive == Path(watched)
     assert f" {watched} " in DOCKERFILE  # made there, as the container's user may not make it in a volume
 
 
 def test_every_variable_of_the_deployment_is_a_setting() -> None:
     used = set(re.findall(rf"\b{PREFIX}\w+(?==)", DOCKERFILE))
-    for name in ("migrate", "web", "worker"):
+    for name in ("migrate", "web", "ingest", "worker"):
         used.update(SERVICES[name]["environment"])
     assert used == {"CALSEL_HOME", "CALSEL_DATABASE_URL", "CALSEL_PUBLIC_URL"}
     assert {name.removeprefix(PREFIX).lower() for name in used} <= set(Settings.model_fields)

@@ -71,6 +71,14 @@ def test_auxiliary_files_are_no_input_of_a_recipe() -> None:
     assert [each.tag for each in plan.tasks[-1].inputs] == ["SCI_RAW"]
 
 
+def test_where_a_step_has_read_the_frames_the_recipe_reads_its_product() -> None:
+    first = group("SCI", recipe="first", action="ACTION_FIRST")
+    plan = make_plan(tree(group("SCI", replace(slot("STEP", first), own=True))))
+    assert [task.recipe for task in plan.tasks] == ["first_sci", "toy_sci"]
+    assert [each.tag for each in plan.tasks[0].inputs] == ["SCI_RAW"]
+    assert plan.tasks[1].inputs == (InputProduct("MASTER_SCI", "ACTION_FIRST SCI0", "MASTER_SCI"),)
+
+
 def test_two_groups_of_one_action_with_one_first_frame_are_two_tasks() -> None:
     one, three = group("BIAS", count=1), group("BIAS", count=3)
     plan = make_plan(tree(group("SCI", slot("B", one), slot("C", three))))

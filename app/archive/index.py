@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,17 +103,30 @@ class Index:
         """
         if not wish.rewrites:
             with session(self.engine, snapshot=True) as connection:
-                return _answer(connection, self.rules(connection), dp_id, mode, explain, wish)
+                return answer(connection, self.rules(connection), dp_id, mode, explain, wish)
         with self.connection() as connection:
             moment = wish.as_of or datetime.now(UTC)
             revision = revision_at(connection, moment)
             with what_if(connection, wish):
-                books = active_books(connection)
-                rules = Rules(revision, books, library_of(books), breakpoints(connection))
-                return _answer(connection, rules, dp_id, mode, explain, wish)
+                return answer(connection, rules_now(connection, revision), dp_id, mode, explain, wish)
 
 
-def _answer(connection: Connection, rules: Rules, dp_id: str, mode: Mode, explain: bool, wish: Wish) -> Tree:
+def rules_now(connection: Connection, revision: int) -> Rules:
+    """The rules that the database holds as it is now, even if only for a what-if."""
+    books = active_books(connection)
+    return Rules(revision, books, library_of(books), breakpoints(connection))
+
+
+def answer(
+    connection: Connection,
+    rules: Rules,
+    dp_id: str,
+    mode: Mode,
+    explain: bool = False,
+    wish: Wish = NOTHING,
+    view: Callable[[Connection, Rulebook, int, Sequence[Breakpoint], int], BookView] = BookView,
+) -> Tree:
+    """The answer for one frame on this connection; `view` makes the archive's view of a book."""
     row = connection.execute("SELECT instrume, mjd, hidden FROM frame WHERE dp_id = %s", [dp_id]).fetchone()
     if row is None:
         raise UnknownFrameError(dp_id)
@@ -130,5 +143,5 @@ def _answer(connection: Connection, rules: Rules, dp_id: str, mode: Mode, explai
     book_id = next(number for number, each in rules.books.items() if each is book)
     names = {book.instrument.upper(), *book.instrumes}
     own = [each for each in rules.breakpoints if each.instrument in names]
-    view = BookView(connection, book, book_id, own, rules.revision)
-    return associate(view, dp_id, mode, explain=explain, wish=wish)
+    archive = view(connection, book, book_id, own, rules.revision)
+    return associate(archive, dp_id, mode, explain=explain, wish=wish)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -24,7 +24,7 @@ class UnknownJobError(CalselError):
     """No such job: it never was, or it has been destroyed."""
 
     def __init__(self, job: str) -> None:
-        super().__init__(f"there is no job {job!r}: it never was, or it has been destroyed")
+        super().__init__(f"there is no job {job[:100]!r}: it never was, or it has been destroyed")
 
 
 class NoPartError(CalselError):
@@ -116,6 +116,8 @@ def create(
 
 def find(connection: Connection, job: str) -> Job:
     """A job. Raises UnknownJobError."""
+    if "\0" in job:  # which PostgreSQL cannot even ask for
+        raise UnknownJobError(job)
     with connection.cursor(row_factory=class_row(Job)) as cursor:
         found = cursor.execute(f"SELECT {_COLUMNS} FROM job WHERE id = %s", [job]).fetchone()
     if found is None:
@@ -126,22 +128,24 @@ def find(connection: Connection, job: str) -> Job:
 def listed(
     connection: Connection,
     *,
-    owner: str | None,
+    owner: str | None = None,
+    everybody: bool = False,
     phases: Sequence[str] = (),
     after: datetime | None = None,
     last: int | None = None,
 ) -> list[Job]:
     """An owner's jobs (None: those of nobody) without children, the newest first (UWS 1.1, 2.2.2.1).
 
-    `after` takes those created later, `last` the newest so many.
+    With `everybody` all owners' jobs; `after` takes those created later, `last` the newest so many.
     """
     with connection.cursor(row_factory=class_row(Job)) as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM job WHERE parent IS NULL AND owner IS NOT DISTINCT FROM %(owner)s "
+            f"SELECT {_COLUMNS} FROM job WHERE parent IS NULL "
+            "AND (%(everybody)s OR owner IS NOT DISTINCT FROM %(owner)s) "
             "AND (%(phases)s::text[] = '{}' OR phase = ANY(%(phases)s)) "
             "AND (%(after)s::timestamptz IS NULL OR created > %(after)s) "
             "ORDER BY created DESC, id DESC LIMIT %(last)s",
-            {"owner": owner, "phases": list(phases), "after": after, "last": last},
+            {"owner": owner, "everybody": everybody, "phases": list(phases), "after": after, "last": last},
         )
         return cursor.fetchall()
 
@@ -151,6 +155,19 @@ def children(connection: Connection, job: str) -> list[Job]:
     with connection.cursor(row_factory=class_row(Job)) as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM job WHERE parent = %s ORDER BY created, id", [job])
         return cursor.fetchall()
+
+
+def progress(connection: Connection, job: str) -> tuple[int, int]:
+    """How many of a job's runs and children have ended, and how many there are."""
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE ended), count(*) FROM ("
+        "SELECT r.state NOT IN ('waiting', 'ready', 'running') AS ended "
+        "FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = %(job)s UNION ALL "
+        "SELECT phase NOT IN ('PENDING', 'QUEUED', 'EXECUTING') FROM job WHERE parent = %(job)s) AS parts",
+        {"job": job},
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 def runs_of(connection: Connection, job: str) -> list[RunState]:
@@ -240,19 +257,22 @@ def change(
     destruction: datetime | None = None,
     execution_duration: int | None = None,
     parameters: Mapping[str, Any] | None = None,
+    priority: int | None = None,
 ) -> None:
     """Change what may be; parameters and duration only of a pending job. Raises PhaseError."""
+    connection.execute("SELECT 1 FROM job WHERE id = %s FOR UPDATE", [job])  # nobody runs it meanwhile
     present = find(connection, job)
     if present.phase != "PENDING" and (parameters is not None or execution_duration is not None):
         raise PhaseError(f"job {job} is {present.phase}; this can be changed while it is PENDING only")
     connection.execute(
         "UPDATE job SET destruction = coalesce(%s, destruction), "
-        "execution_duration = coalesce(%s, execution_duration), parameters = coalesce(%s, parameters) "
-        "WHERE id = %s",
+        "execution_duration = coalesce(%s, execution_duration), parameters = coalesce(%s, parameters), "
+        "priority = coalesce(%s, priority) WHERE id = %s",
         [
             destruction,
             execution_duration,
             None if parameters is None else Jsonb(dict(parameters), dumps=orjson.dumps),
+            priority,
             job,
         ],
     )
@@ -266,12 +286,6 @@ def overdue(connection: Connection) -> tuple[list[str], list[str]]:
     )
     dead = connection.execute("SELECT id FROM job WHERE parent IS NULL AND destruction < now() ORDER BY id")
     return [job for (job,) in late.fetchall()], [job for (job,) in dead.fetchall()]
-
-
-def wait_limit(asked: float, longest: float) -> datetime:
-    """Until when a client that asked to wait (seconds; negative: as long as allowed) is kept."""
-    seconds = longest if asked < 0 else min(asked, longest)
-    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _end(connection: Connection, job: str, phase: str, error: str) -> None:

@@ -85,6 +85,7 @@ class RunRow(SQLModel, table=True):
     __table_args__ = (
         _words("state", RUN_STATES),
         Index("run_open", "state", postgresql_where="state IN ('ready', 'running')"),
+        Index("run_recipe", "recipe"),
     )
 
     id: str = Field(sa_column=Column(Text, primary_key=True))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from app.archive.finding import Connection
@@ -37,15 +39,15 @@ def judge(
     """Certify, reject (takes the certification away), hide or show frames; returns how many there were.
 
     All or nothing: an unknown dp_id raises UnknownFrameError and changes nothing. The groups that the
-    frames are in are made anew.
+    frames are in are made anew. A verdict that says what is so already is kept in the history, too.
     """
     with connection.transaction():
         lock(connection)
         rows = connection.execute("SELECT dp_id, id FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
         ids: dict[str, int] = dict(rows.fetchall())
-        for dp_id in dp_ids:
-            if dp_id not in ids:
-                raise UnknownFrameError(dp_id)
+        unknown = [dp_id for dp_id in dict.fromkeys(dp_ids) if dp_id not in ids]
+        if unknown:
+            raise UnknownFrameError(*unknown)
         numbers = sorted(ids.values())
         flag, value = _SETS[verdict]
         connection.execute(
@@ -56,6 +58,32 @@ def judge(
         set_flag(connection, books, numbers, flag, value)
         bump(connection)
     return len(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict of the history; `was` is the flag before: certified, or hidden."""
+
+    dp_id: str
+    verdict: str
+    who: str
+    reason: str
+    was: bool
+    at: datetime
+
+
+def verdicts(connection: Connection, dp_ids: Sequence[str]) -> list[Judged]:
+    """What was said of these frames, in order. Raises UnknownFrameError for those that there are not."""
+    known = connection.execute("SELECT dp_id FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)]).fetchall()
+    unknown = [dp_id for dp_id in dict.fromkeys(dp_ids) if (dp_id,) not in known]
+    if unknown:
+        raise UnknownFrameError(*unknown)
+    rows = connection.execute(
+        "SELECT f.dp_id, e.verdict, e.who, e.reason, e.was, e.at FROM quality_event e "
+        "JOIN frame f ON f.id = e.frame_id WHERE f.dp_id = ANY(%s) ORDER BY e.at, e.id",
+        [list(dp_ids)],
+    )
+    return [Judged(*row) for row in rows]
 
 
 def set_flag(

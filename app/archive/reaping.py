@@ -94,6 +94,19 @@ def forgotten(connection: Connection, silence: float) -> list[tuple[str, int]]:
     return [(job, priority) for job, priority in rows]
 
 
+def workers(connection: Connection) -> list[tuple[Presence, float, list[str]]]:
+    """Those who are there, each with the seconds since its last sign of life and the recipes that it runs."""
+    rows = connection.execute(
+        "SELECT id, host, pid, queues, slots, memory_mb, extract(epoch FROM now() - seen)::float, "
+        "ARRAY(SELECT recipe FROM run WHERE run.worker = worker.id AND state = 'running' ORDER BY started) "
+        "FROM worker ORDER BY host, started, id"
+    )
+    return [
+        (Presence(name, host, pid, tuple(queues), slots, memory), silent, recipes)
+        for name, host, pid, queues, slots, memory, silent, recipes in rows.fetchall()
+    ]
+
+
 def queues_served(connection: Connection, silence: float) -> set[str]:
     """The queues to which a living worker listens."""
     rows = connection.execute(

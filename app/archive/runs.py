@@ -194,8 +194,6 @@ def settle(
         return [Token(mine.id, row[0], row[1], again_after)]
     if ending.state == "failed":
         _block(connection, mine.id)
-    else:
-        connection.execute("UPDATE run SET reason = %s WHERE id = %s", [ending.reason, mine.id])
     after = connection.execute("SELECT run FROM run_need WHERE needs = %s", [mine.id])
     tokens = _ready(connection, [run for (run,) in after])
     _settle_jobs_of(connection, [mine.id])

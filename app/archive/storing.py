@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection
 from app.archive.indexing import copy, forget, index, numbers
+from app.archive.qc import record
 from app.classify import Frame, is_raw
 from app.header import Header, Maybe
 from app.organise import time_of
@@ -68,6 +69,7 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
         ids = _insert(connection, fresh, books)
         rows = {**ids, **{known[frame.dp_id].id: frame for frame in changed}}
         index(connection, books, rows, places)
+        record(connection, rows)
         if rows:
             bump(connection)
     return Stored(len(fresh), len(changed), total - len(fresh) - len(changed))

@@ -42,6 +42,7 @@ class FrameRow(SQLModel, table=True):
     __table_args__ = (
         Index("frame_sha256", "sha256", postgresql_where="sha256 IS NOT NULL"),
         Index("frame_mjd", "mjd"),
+        Index("frame_ingested", "ingested_at"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
@@ -249,6 +250,17 @@ class ProvenanceRow(SQLModel, table=True):
     )
     position: int = Field(sa_column=Column(Integer, primary_key=True))
     dp_id: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class MadeRow(SQLModel, table=True):
+    """How a product came to be: the task.json that lay beside it when it was ingested."""
+
+    __tablename__ = "made"
+
+    frame_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey("frame.id", ondelete="CASCADE"), primary_key=True)
+    )
+    facts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class NightLogRow(SQLModel, table=True):

@@ -11,7 +11,7 @@ import click
 import psycopg
 import sqlalchemy.exc
 
-from app.cli import archive, associate, jobs, look, rules, service, worker
+from app.cli import archive, associate, jobs, look, products, provenance, rules, run, service, worker
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
@@ -69,8 +69,11 @@ for command in (
     *archive.COMMANDS,
     *associate.COMMANDS,
     *look.COMMANDS,
+    *run.COMMANDS,
     *jobs.COMMANDS,
     *worker.COMMANDS,
+    *products.COMMANDS,
+    *provenance.COMMANDS,
     *rules.COMMANDS,
     *service.COMMANDS,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -75,17 +76,23 @@ def health_command(url: str | None, wait: float) -> None:
     help="Leave all files there.",
 )
 @click.option("--seed", default=1, show_default=True, help="Another seed, other noise.")
-def demo_command(folder: Path, seed: int) -> None:
+@click.option(
+    "--chain", metavar="NAME", help="One recipe chain alone, with its frames; a wrong name lists them."
+)
+def demo_command(folder: Path, seed: int, chain: str | None) -> None:
     """Walk the whole way on a simulated archive: index, trees, recipes, masters, pictures.
 
-    Takes some minutes and about a gigabyte; needs esorex and the UVES and NACO pipelines. Exit code 1
-    when anything measured or claimed did not hold.
+    Takes some minutes and about a gigabyte; needs esorex and the UVES and NACO pipelines, or that of the
+    chain. Exit code 1 when anything measured or claimed did not hold. The next demo replaces the archive
+    that this one indexed.
     """
     # Here, as the simulation brings scipy and matplotlib: seconds that no other command should wait for.
+    from app.chaindemo import demo_chain
     from app.demo import demo
 
     settings = config.read()
-    broken = demo(folder.resolve(), settings.rules, settings.home / "demo", jobs=settings.jobs, seed=seed)
+    walk = partial(demo_chain, chain) if chain is not None else demo
+    broken = walk(folder.resolve(), settings.rules, settings.home / "demo", jobs=settings.jobs, seed=seed)
     if broken:
         raise SystemExit(1)
 

@@ -13,6 +13,7 @@ from app.tree import Mode
 ASSOCIATIONS: Final = "/calselector/v1/associations"
 DATALINK: Final = "/datalink/links"
 FILES: Final = "/dataPortal/file/"
+PREVIEWS: Final = "/previews/v1/files/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Links:
     def datalink(self, dp_id: str) -> str:
         """What there is about a file."""
         return f"{self.service}{DATALINK}?ID=ivo://eso.org/ID?{_value(dp_id)}"
+
+    def preview(self, dp_id: str) -> str:
+        """A small picture of a product."""
+        return f"{self.service}{PREVIEWS}{url_name(dp_id)}/preview"
 
     def associations(self, dp_ids: Iterable[str], mode: Mode, responseformat: str = "") -> str:
         """The question about these dp_ids as an address."""

@@ -4,7 +4,8 @@
 |---|---|
 | `dp_id` | the file |
 | `category` | the tag it has in a SOF (DO.CATG) |
-| `role` | `science`: asked for; `sibling`: belongs to its dataset; `calibration`; `auxiliary`: for people |
+| `role` | `science`: asked for; `sibling`: belongs to its dataset; `calibration`; `auxiliary`: for people; |
+| | `unknown`: asked for, and not in the archive |
 | `size_bytes`, `sha256` | empty where only the header is known |
 | `access_url` | where the bytes are |
 | `parent` | the first frame of the group that needs it, the first such group; empty for the science dataset |
@@ -49,6 +50,8 @@ def _rows(tree: Tree, asked: frozenset[str], told: set[str], links: Links) -> It
             parents.setdefault(id(child.node), (node, child))
             if not child.auxiliary:
                 main.add(id(child.node))
+    if not tree.root.files:
+        yield (tree.dp_id, "", "unknown", *[""] * (len(COLUMNS) - 3))
     for node in nodes:
         parent, match, role = "", "", "sibling"
         if id(node) in parents:

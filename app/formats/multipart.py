@@ -14,26 +14,14 @@ from app.formats.names import filename
 from app.tree import Tree
 
 
-def write_many(trees: Iterable[Tree]) -> tuple[bytes, str]:
-    """The body of the reply and its boundary: one part for each tree, in the order given.
-
-    The boundary is the hash of the trees, so that the same answer has the same bytes.
-    """
-    parts = [(filename(tree, ".xml"), xml.write(tree)) for tree in trees]
-    digest = sha256()
-    for name, body in parts:
-        digest.update(name.encode())
-        digest.update(body)
-    boundary = _base64(digest.digest())
-    return b"".join([*(_part(name, body, boundary) for name, body in parts), _end(boundary)]), boundary
-
-
 def make_boundary(*question: str) -> str:
     """A boundary for the answer to this question, known before any of its trees.
 
     It cannot occur in a tree by chance or by intent: no line of a tree begins with a hyphen.
     """
-    return _base64(sha256("\n".join(question).encode()).digest())
+    digest = sha256("\n".join(question).encode()).digest()
+    # HttpClient's boundaries have 30 to 40 of these characters; ESO's 36 are 27 bytes in base64.
+    return urlsafe_b64encode(digest[:27]).decode()
 
 
 def stream(trees: Iterable[Tree], boundary: str) -> Iterator[bytes]:
@@ -46,11 +34,6 @@ def stream(trees: Iterable[Tree], boundary: str) -> Iterator[bytes]:
 def media_type(boundary: str) -> str:
     """The Content-Type of the whole reply, in CalSelector's words."""
     return f"multipart/form-data; boundary={boundary};charset=UTF-8"
-
-
-def _base64(digest: bytes) -> str:
-    # HttpClient's boundaries have 30 to 40 of these characters; ESO's 36 are 27 bytes in base64.
-    return urlsafe_b64encode(digest[:27]).decode()
 
 
 def _part(name: str, body: bytes, boundary: str) -> bytes:

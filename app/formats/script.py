@@ -22,8 +22,9 @@ _END: Final = "END_OF_TREE"  # no line of a tree is this: they begin with '<' or
 def write(tree: Tree, links: Links = ESO) -> bytes:
     """The script; a file's address is `links.files` and its dp_id, its local name `<dp_id>.fits`.
 
-    The download list is the tree's files in walking order, siblings included, each once. Sizes in bytes
-    and SHA-256 are checked where the tree knows them. The tree itself is in the script, as XML.
+    The download list is the tree's files in walking order, siblings included, each once; a dp_id that the
+    archive does not have counts as a missing file. Sizes in bytes and SHA-256 are checked where the tree
+    knows them. The tree itself is in the script, as XML.
     """
     return b"".join(stream((tree,), links))
 
@@ -31,7 +32,7 @@ def write(tree: Tree, links: Links = ESO) -> bytes:
 def stream(trees: Iterable[Tree], links: Links = ESO) -> Iterator[bytes]:
     """One script for one or more cascades, one chunk for each; a file that several need comes once."""
     told: set[str] = set()
-    title, cascades, known, unknown = "", 0, 0, 0
+    title, cascades, known, unknown, missing = "", 0, 0, 0, 0
     before = f"{_HEAD}default_url={quote(links.files)}\n{_FUNCTIONS}"
     for tree in trees:
         cascades += 1
@@ -40,18 +41,21 @@ def stream(trees: Iterable[Tree], links: Links = ESO) -> Iterator[bytes]:
         told.update(file.dp_id for file in wanted)
         known += sum(file.size or 0 for file in wanted)
         unknown += sum(file.size is None for file in wanted)
+        absent = () if tree.root.files else (f"miss {quote(one_line('; '.join(tree.root.messages)))}",)
+        missing += len(absent)
         lines = (
             f"# {one_line(title)}",
             f"# {one_line(f'rules: {tree.rulebook} {tree.checksum}, archive revision {tree.revision}')}",
             f"save_tree {quote(filename(tree, '.xml'))} <<'{_END}'",
             f"{xml.write(tree).decode()}{_END}",
             *map(_get, wanted),
+            *absent,
         )
         yield (before + "\n".join(lines) + "\n").encode()
         before = ""
     size = f"{known} bytes" + (f" and {unknown} of unknown size" if unknown else "")
     title = f"{title if cascades == 1 else f'{cascades} cascades'}, {len(told)} files, {size}"
-    tail = ("}", "", f"title={quote(one_line(title))}", f"count={len(told)}", 'main "$@"', "")
+    tail = ("}", "", f"title={quote(one_line(title))}", f"count={len(told) + missing}", 'main "$@"', "")
     yield (before + "\n".join(tail)).encode()
 
 
@@ -160,6 +164,11 @@ get() { # name in the URL, local name, category, size, SHA-256
         rm -f -- "$part" # it may have begun as another version of the file
     done
     failed+=("$2: $reason")
+}
+
+miss() { # what is asked for and not in the archive, and why
+    number=$((number + 1))
+    failed+=("$1")
 }
 
 save_tree() { # local name; the tree is standard input

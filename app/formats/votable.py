@@ -82,6 +82,13 @@ def stream(trees: Iterable[Tree], dp_ids: Sequence[str], asked: Mode, links: Lin
 def _rows(tree: Tree, links: Links) -> Iterator[str]:
     main = {file.dp_id: file for file in tree.root.files}
     siblings = [file for file in main.values() if file.dp_id != tree.dp_id]
+    if not main:
+        # DataLink 1.1 §3.4: a row for an ID that is not here has its error_message and leads nowhere.
+        yield _row(
+            tree.dp_id, "", "#this", _this(tree), "", None, "", "",
+            f"NotFoundFault: {'; '.join(tree.root.messages)}",
+        )  # fmt: skip
+        return
     if tree.dp_id in main:
         yield _file(tree, main[tree.dp_id], "#this", _this(tree), links)
     for file in siblings:
@@ -134,14 +141,15 @@ def _row(
     size: int | None,
     category: str,
     datalink: str,
+    error: str = "",
 ) -> str:
     """A row; addresses are percent-encoded and constants plain, so only the rest has to be made so."""
     return (
         "          <TR>\n"
         f"            <TD>ivo://eso.org/ID?{url_name(dp_id)}</TD>\n"
-        f"            <TD><![CDATA[{address}]]></TD>\n"
+        f"            {f'<TD><![CDATA[{address}]]></TD>' if address else '<TD />'}\n"
         "            <TD />\n"
-        "            <TD />\n"
+        f"            {f'<TD>{_plain(error)}</TD>' if error else '<TD />'}\n"
         f"            <TD>{semantics}</TD>\n"
         f"            <TD>{description}</TD>\n"
         f"            <TD>{content_type}</TD>\n"

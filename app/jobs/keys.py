@@ -39,6 +39,7 @@ def wanted_runs(plan: Plan, pipeline_of: Callable[[str], str], final: Sequence[s
             "parameters": task.parameters,
             "expects": task.expects,
             "inputs": inputs,
+            "origin": task.origin,
         }
         needs = tuple(sorted({found[i.task].id for i in task.inputs if isinstance(i, InputProduct)}))
         found[task.id] = WantedRun(key, task.recipe, pipeline, body, needs, task.id in final)
@@ -69,6 +70,7 @@ def runnable(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, A
         inputs=tuple(inputs),
         expects=tuple(body["expects"]),
         parameters=tuple(body["parameters"]),
+        origin=body.get("origin", ""),
     )
 
 

@@ -66,6 +66,9 @@ class _Reader:
         self.plain: dict[str, list[str]] = {}
         self.recipes: dict[str, dict[str, str]] = {}
         for name, values in given.items():
+            if not all(text.isprintable() for text in (name, *values)):
+                self.wrong.append(f"{name[:50]!r}: holds a character that cannot be printed")
+                continue
             recipe, dot, parameter = name.partition(".")
             if dot:
                 self._recipe(recipe.lower(), parameter, list(values))

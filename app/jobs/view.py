@@ -54,9 +54,11 @@ class View:
     def failures(self) -> list[str]:
         """What went wrong, the job's own words first."""
         own = [self.job.error] if self.job.error else []
-        return own + [
+        runs = [
             f"{run.task['id']}: {run.reason}" for run in self.runs if run.state in ("failed", "cancelled")
         ]
+        ended = [child for child in self.children if child.phase in ("ERROR", "ABORTED")]
+        return own + runs + [f"job {child.id}: {child.error or child.phase}" for child in ended]
 
 
 def view(connection: Connection, job: str) -> View:

@@ -45,6 +45,16 @@ class Library:
         covering = [book for book in self.books if instrume in book.instrumes]
         return tuple(sorted(covering, key=lambda book: book.start))
 
+    def instrumes(self, name: str) -> list[str]:
+        """The INSTRUME values that a name stands for: a book's (`naco`), or one of them; in any case."""
+        found = {
+            instrume
+            for book in self.books
+            for instrume in book.instrumes
+            if name.lower() in (book.instrument, instrume.lower())
+        }
+        return sorted(found) or [name]
+
     def pick(self, instrume: str, night: int) -> Rulebook:
         """The version in force on a night: the latest that starts on it or before.
 

@@ -57,18 +57,18 @@ class Answer:
 
 def question(given: Mapping[str, str]) -> Question:
     """The question of a request's parameters (TAP 1.1 §2.7). Raises RequestError."""
-    request = given.get("REQUEST", "doQuery")
+    request = given.get("request", "doQuery")
     if request.lower() != "doquery":
         raise RequestError(f"REQUEST={shown(request)} is not possible here; the only one is doQuery")
-    language = given.get("LANG", "ADQL")
+    language = given.get("lang", "ADQL")
     if language.upper() not in ("ADQL", "ADQL-2.0", "ADQL-2.1"):
         raise RequestError(f"LANG={shown(language)} is not understood; the only language is ADQL")
-    if "UPLOAD" in given:
+    if "upload" in given:
         raise RequestError("UPLOAD is not supported: no tables can be sent with a query")
-    if not given.get("QUERY", "").strip():
+    if not given.get("query", "").strip():
         raise RequestError("no QUERY is given; send an ADQL query, such as SELECT TOP 5 * FROM dbo.raw")
-    media_type, writer = _format(given.get("RESPONSEFORMAT") or given.get("FORMAT", ""))
-    return Question(given["QUERY"], _maxrec(given.get("MAXREC")), media_type, writer)
+    media_type, writer = _format(given.get("responseformat") or given.get("format", ""))
+    return Question(given["query"], _maxrec(given.get("maxrec")), media_type, writer)
 
 
 def _format(wanted: str) -> tuple[str, tables.Writer]:

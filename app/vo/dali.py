@@ -1,4 +1,4 @@
-"""DALI 1.1: parameters whose names ignore case, and documents that tell errors."""
+"""DALI 1.1: documents that tell errors."""
 
 from __future__ import annotations
 
@@ -10,21 +10,15 @@ from typing import Final
 import psycopg
 import sqlalchemy.exc
 from fastapi import Request, Response
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
 from app.errors import CalselError, RequestError
+from app.forms import TooLargeError
 from app.vo.tables import error_votable
 
 log = logging.getLogger(__name__)
 
 VOTABLE: Final = "application/x-votable+xml"
-_LARGEST: Final = 4 * 1024 * 1024  # bytes of a form: a query of a million characters, encoded
 _LONGEST: Final = 200  # characters of a value that an error repeats
-
-
-class TooLargeError(RequestError):
-    """More than one request may send."""
 
 
 class BusyError(CalselError):
@@ -49,30 +43,6 @@ AWAY: Final = (psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalc
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-async def parameters(request: Request) -> dict[str, str]:
-    """The parameters of the address and of the form, by their names in capitals (DALI §2.1, §3).
-
-    Raises RequestError for one that is given twice with different values, and for files.
-    """
-    given = list(request.query_params.multi_items())
-    if request.method == "POST":
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise RequestError("the POST has no Content-Length; send the form in one piece, not chunked")
-        if int(length) > _LARGEST:
-            raise TooLargeError(f"the form has {length} bytes, the most is {_LARGEST}")
-        async with request.form(max_files=1, max_fields=1000, max_part_size=_LARGEST) as form:
-            for name, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    raise RequestError("UPLOAD is not supported: no files can be sent with a query")
-                given.append((name, value))
-    found: dict[str, str] = {}
-    for name, value in given:
-        if found.setdefault(name.upper(), value) != value:
-            raise RequestError(f"{name.upper()[:_LONGEST]} is given several times; give it once")
-    return found
-
-
 def shown(value: str) -> str:
     """A value of the client's as an error repeats it: not too long."""
     return repr(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…")
@@ -86,8 +56,6 @@ def telling(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except CalselError as error:
             return failure(str(error), next(_STATUS[each] for each in type(error).__mro__ if each in _STATUS))
-        except HTTPException as error:  # a form that cannot be read
-            return failure(str(error.detail), error.status_code)
         except (
             psycopg.OperationalError,
             sqlalchemy.exc.OperationalError,

@@ -1,7 +1,7 @@
 """DataLink (IVOA recommendation 1.1): what there is about a file, laid out as https://archive.eso.org/datalink.
 
-A raw file has its bytes, the lists of its calibrations and its night log; a product has what it was made
-from and what was made of it; anything else only its bytes.
+A raw file has its bytes, the lists of its calibrations and its night log; a product has a picture, what it
+was made from and what was made of it; anything else only its bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 from string import Template
 from typing import Any, Final
 
@@ -17,18 +18,20 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
+from app import forms
 from app.archive.files import Holding, derivations, holdings, progenitors
 from app.archive.finding import Connection
 from app.archive.index import Index
 from app.errors import RequestError
 from app.formats.links import DATALINK, Links
 from app.formats.names import url_name
+from app.forms import Fields
+from app.preview import has_preview
 from app.rights import User, allowed
 from app.tree import Mode
 
 MEDIA_TYPE: Final = "application/x-votable+xml;content=datalink"
 MOST: Final = 1000  # of IDs; ESO's clients ask for one
-_LONGEST: Final = 64 * 1024  # bytes of a form
 _IVOID: Final = "ivo://eso.org/ID?"
 _ESO: Final = "http://archive.eso.org/rdf/datalink/eso#"
 _MODES: Final[tuple[tuple[Mode, str], ...]] = (("Raw2Raw", "raw"), ("Raw2Master", "master"))
@@ -89,6 +92,7 @@ _PARAMETERS: Final = [
         "in": "query",
         "description": "go to the file, or to the list of its calibrations, of the one ID",
         "schema": {"type": "string", "enum": ["file", "calSelector_raw2raw", "calSelector_raw2master"]},
+        "example": "file",
     },
 ]
 
@@ -122,35 +126,21 @@ def router(links: Links) -> APIRouter:
     @routes.post(DATALINK, include_in_schema=False)
     async def datalink(request: Request) -> Response:
         """The links of files: bytes, calibrations, night log, provenance (IVOA DataLink 1.1)."""
-        fields = await _fields(request)
+        fields = await forms.read(request)
         return await run_in_threadpool(_answer, request, fields, links)
 
     return routes
 
 
-async def _fields(request: Request) -> dict[str, list[str]]:
-    """The parameters by their names in capitals, which DALI 1.1 lets clients write as they like."""
-    given = request.query_params.multi_items()
-    if request.method == "POST":
-        if int(request.headers.get("content-length", _LONGEST + 1)) > _LONGEST:
-            raise RequestError(f"send the form in one piece of at most {_LONGEST} bytes")
-        form = await request.form(max_files=0)
-        given = [*given, *((name, value) for name, value in form.multi_items() if isinstance(value, str))]
-    fields: dict[str, list[str]] = {}
-    for name, value in given:
-        fields.setdefault(name.upper(), []).append(value.strip())
-    return fields
-
-
-def _answer(request: Request, fields: dict[str, list[str]], links: Links) -> Response:
+def _answer(request: Request, fields: Fields, links: Links) -> Response:
     user: User = request.app.state.gate.user(request.headers.get("authorization"))
     index: Index = request.app.state.index
-    ids = list(dict.fromkeys(fields.get("ID", [])))
+    ids = list(dict.fromkeys(given.strip() for given in fields.get("id", [])))
     if len(ids) > MOST:
         raise RequestError(f"{len(ids)} IDs are asked for; ask for at most {MOST} at a time")
-    if download := fields.get("ESO_DOWNLOAD"):
+    if download := fields.get("eso_download"):
         return RedirectResponse(_object(ids, download, links), 303)
-    if any("votable" not in wanted.lower() for wanted in fields.get("RESPONSEFORMAT", [])):
+    if any("votable" not in wanted.lower() for wanted in fields.get("responseformat", [])):
         raise RequestError(f"links are a VOTable; leave RESPONSEFORMAT out or say {MEDIA_TYPE}")
     with index.connection() as connection:
         rows = "".join(map(_xml, _rows(connection, ids, user, links)))
@@ -185,7 +175,7 @@ def _rows(connection: Connection, ids: Sequence[str], user: User, links: Links) 
         if found is None:
             yield _Row(identifier, "#this", error=f"NotFoundFault: {_NO_SUCH}")
         elif not allowed(found.lock, user, now):
-            yield _Row(identifier, "#this", error=f"AuthorizationFault: {_NO_SUCH}")
+            yield _Row(identifier, "#this", error=f"DefaultFault: {_NO_SUCH}")
         else:
             yield from _links(connection, found, links)
 
@@ -196,11 +186,29 @@ def _links(connection: Connection, found: Holding, links: Links) -> Iterator[_Ro
     if found.raw:
         yield from _calibrations(key, found.dp_id, links)
         return
-    for source in progenitors(connection, found.dp_id):
+    sources = progenitors(connection, found.dp_id)
+    if sources and _shows(found):
+        yield _Row(
+            key,
+            "#preview",
+            "PNG preview of the requested file",
+            links.preview(found.dp_id),
+            content_type="image/png",
+            length=100_000,
+        )
+    for source in sources:
         said = "File used to generate the requested file (processing provenance)"
         yield _file(key, "#progenitor", said, source, links)
     for made in derivations(connection, found.dp_id):
         yield _file(key, "#derivation", "Science product derived from the requested file", made, links)
+
+
+def _shows(found: Holding) -> bool:
+    """Whether a preview can be made: the file is here, and has pixels or a spectrum."""
+    try:
+        return found.path is not None and has_preview(Path(found.path))
+    except OSError:
+        return False
 
 
 def _file(key: str, semantics: str, description: str, found: Holding, links: Links) -> _Row:

@@ -12,11 +12,12 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from app import forms
 from app.errors import RequestError
 from app.formats.links import Links
 from app.vo import tappages, vosi
 from app.vo.asking import DEFAULT, HARD, Answer, Asker, question
-from app.vo.dali import AWAY, BusyError, NotOfferedError, parameters, shown, telling
+from app.vo.dali import AWAY, BusyError, NotOfferedError, shown, telling
 from app.vo.reading import SECONDS
 
 PATH: Final = "/tap_obs"
@@ -37,7 +38,7 @@ def router(links: Links) -> APIRouter:
     limiter = CapacityLimiter(_TOGETHER)
 
     async def sync(request: Request) -> Response:
-        asked = question(await parameters(request))
+        asked = question(forms.single(await forms.read(request)))
         if limiter.statistics().tasks_waiting >= _WAITING:
             raise BusyError("too many queries wait; try again later")
         index = request.app.state.index
@@ -45,7 +46,7 @@ def router(links: Links) -> APIRouter:
         return _response(answer, asked.media_type)
 
     async def tables(request: Request) -> Response:
-        detail = (await parameters(request)).get("DETAIL", "max")
+        detail = forms.single(await forms.read(request)).get("detail", "max")
         if detail not in ("min", "max"):
             raise RequestError(f"DETAIL={shown(detail)} is not possible; it is min or max")
         known = await to_thread.run_sync(asker.catalogue, request.app.state.index, limiter=limiter)

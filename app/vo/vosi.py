@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from app.vo.schema.catalogue import Catalogue
 from app.vo.schema.column import Column
-from app.vo.schema.describing import SCHEMAS
+from app.vo.schema.describing import SCHEMAS, is_indexed, is_standard, keys
 from app.vo.schema.table import Table
 
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -44,6 +44,7 @@ def capabilities(url: str, default: int, hard: int, seconds: int) -> bytes:
         "    <language>\n"
         "      <name>ADQL</name>\n"
         '      <version ivo-id="ivo://ivoa.net/std/ADQL#v2.0">2.0</version>\n'
+        '      <version ivo-id="ivo://ivoa.net/std/ADQL#v2.1">2.1</version>\n'
         "      <description>A subset: one SELECT with joins, no arithmetic. Errors say what is not "
         "supported.</description>\n"
         f"{_features('adqlgeo', _GEOMETRY)}"
@@ -120,17 +121,23 @@ def _table(described: Table, columns: bool) -> str:
 
 
 def _inside(described: Table, *, columns: bool) -> str:
-    inside = "".join(map(_column, described.columns)) if columns else ""
+    inside = "".join(_column(described, each) for each in described.columns) if columns else ""
+    others = "".join(_foreign_key(*each) for each in keys(described)) if columns else ""
     return (
         f"      <name>{escape(described.name)}</name>\n"
-        f"      <description>{escape(described.description)}</description>\n{inside}"
+        f"      <description>{escape(described.description)}</description>\n{inside}{others}"
     )
 
 
-def _column(column: Column) -> str:
+def _foreign_key(target: str, column: str, there: str) -> str:
+    pair = f"<fromColumn>{column}</fromColumn><targetColumn>{there}</targetColumn>"
+    return f"      <foreignKey><targetTable>{target}</targetTable><fkColumn>{pair}</fkColumn></foreignKey>\n"
+
+
+def _column(table: Table, column: Column) -> str:
     size = ' arraysize="*"' if column.kind == "text" else ""
     told = {
-        "name": column.name,
+        "name": column.written,
         "description": column.description,
         "unit": column.unit,
         "ucd": column.ucd,
@@ -138,4 +145,6 @@ def _column(column: Column) -> str:
     }
     words = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in told.items() if text)
     kind = f'<dataType xsi:type="vs:VOTableType"{size}>{column.datatype}</dataType>'
-    return f"      <column>{words}{kind}</column>\n"
+    standard = ' std="true"' if is_standard(table, column) else ""
+    flag = "<flag>indexed</flag>" if is_indexed(table, column) else ""
+    return f"      <column{standard}>{words}{kind}{flag}</column>\n"

@@ -1,6 +1,17 @@
 """The doors to the service over HTTP; `app.main` opens the index that they ask and adds their routes."""
 
-from app.web import breakpoints, calselector, files, hdr, health, home, oidc
+from app.web import breakpoints, calselector, files, hdr, health, home, oidc, previews, provenance
 from app.web.errors import add_handlers
 
-__all__ = ["add_handlers", "breakpoints", "calselector", "files", "hdr", "health", "home", "oidc"]
+__all__ = [
+    "add_handlers",
+    "breakpoints",
+    "calselector",
+    "files",
+    "hdr",
+    "health",
+    "home",
+    "oidc",
+    "previews",
+    "provenance",
+]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from starlette.datastructures import FormData
 from starlette.requests import Request
 
+from app import forms
 from app.associate import NOTHING, Wish
 from app.errors import RequestError
 from app.formats import FORMATS, Format
+from app.forms import Fields, TooLargeError
 from app.tree import Mode
 from app.web.negotiate import NotAcceptableError, choose
 from app.web.wishes import Faults, is_dp_id, once, pairs, read_flag, read_wish
@@ -19,15 +19,10 @@ from app.web.wishes import Faults, is_dp_id, once, pairs, read_flag, read_wish
 # ESO's own client sends 100 at a time (astroquery.eso). So many still fit into the address of a GET, and are
 # some ten seconds of work: whoever needs more is better served by several requests side by side.
 MOST: Final = 10_000
-_LARGEST: Final = 4 * 1024 * 1024  # bytes of a form: enough to count, and refuse, some 40,000 dp_ids
 _SPLIT: Final = f"ask for at most {MOST} dp_ids at a time, in several requests"
 # An archive as it was, or without some frames, is made for each dp_id anew while nobody else may write.
 MOST_REWRITTEN: Final = 100
 _SHOWN: Final = 200  # characters of what is refused
-
-
-class TooLargeError(RequestError):
-    """More than one request may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +55,9 @@ class Asked:
         return (*explain, *pairs(self.wish))
 
 
-async def from_query(request: Request) -> Asked:
-    """The question of a GET."""
-    return _read(request, request.query_params.multi_items())
-
-
-async def from_form(request: Request) -> Asked:
-    """The question of a POST: its form, after the query of its address."""
-    length = request.headers.get("content-length")
-    if length is None:
-        raise RequestError("the POST has no Content-Length; send the form in one piece, not chunked")
-    if int(length) > _LARGEST:
-        raise TooLargeError(f"the form has {length} bytes, the most is {_LARGEST}; {_SPLIT}")
-    form: FormData = await request.form(max_files=0, max_fields=_LARGEST, max_part_size=_LARGEST)
-    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return _read(request, [*request.query_params.multi_items(), *fields])
-
-
-def _read(request: Request, fields: list[tuple[str, str]]) -> Asked:
-    """The question, or a RequestError that lists everything wrong with it."""
-    values: dict[str, list[str]] = {}
-    for name, value in fields:
-        values.setdefault(name.lower(), []).append(value)
+async def question(request: Request) -> Asked:
+    """The question of a GET or a POST, or a RequestError that lists everything wrong with it."""
+    values = await forms.read(request)
     faults: Faults = []
     wanted = _format(request, values, faults)
     request.state.format = wanted  # an error is told in it, too
@@ -99,7 +75,7 @@ def _read(request: Request, fields: list[tuple[str, str]]) -> Asked:
     return asked
 
 
-def _format(request: Request, values: Mapping[str, Sequence[str]], faults: Faults) -> Format:
+def _format(request: Request, values: Fields, faults: Faults) -> Format:
     try:
         return choose(once("responseformat", values, faults), request.headers.get("accept", ""))
     except NotAcceptableError:
@@ -119,7 +95,7 @@ def _mode(word: str | None, faults: Faults) -> Mode:
     return "Raw2Raw"
 
 
-def _dp_ids(values: Mapping[str, Sequence[str]], faults: Faults) -> tuple[str, ...]:
+def _dp_ids(values: Fields, faults: Faults) -> tuple[str, ...]:
     given = tuple(dict.fromkeys(value.strip() for value in values.get("dp_id", [])))
     if not given:
         others = f" (only {', '.join(sorted(values))[:_SHOWN]})" if values else ""

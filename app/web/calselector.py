@@ -7,7 +7,7 @@ and responseformat are this service's own.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -15,9 +15,11 @@ from fastapi.responses import Response
 from app.formats import links_of
 from app.rights import User
 from app.web import openapi
-from app.web.asked import Asked, from_form, from_query
+from app.web.asked import Asked, question
 from app.web.replies import reply
 from app.web.rights import Asker, check
+
+Question: TypeAlias = Annotated[Asked, Depends(question)]
 
 
 def router(public_url: str) -> APIRouter:
@@ -32,9 +34,7 @@ def router(public_url: str) -> APIRouter:
         responses=openapi.responses(links) | openapi.NOT_MODIFIED,
         openapi_extra={"parameters": openapi.parameters()},
     )
-    def get_associations(
-        request: Request, asked: Annotated[Asked, Depends(from_query)], user: Asker
-    ) -> Response:
+    def get_associations(request: Request, asked: Question, user: Asker) -> Response:
         _demand(request, asked, user)
         known = ", ".join(request.headers.getlist("if-none-match"))
         return reply(request.app.state.index, asked, public_url, known)
@@ -46,9 +46,7 @@ def router(public_url: str) -> APIRouter:
         responses=openapi.responses(links),
         openapi_extra={"requestBody": openapi.form()},
     )
-    def post_associations(
-        request: Request, asked: Annotated[Asked, Depends(from_form)], user: Asker
-    ) -> Response:
+    def post_associations(request: Request, asked: Question, user: Asker) -> Response:
         _demand(request, asked, user)
         return reply(request.app.state.index, asked, public_url)
 

@@ -5,6 +5,7 @@ Only what the index holds is ever opened: a name from outside is looked up there
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -41,11 +42,26 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+_DP_ID: Final = {
+    "name": "dp_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "the file; `<dp_id>.NL` is the night log",
+    "example": "UVES.2012-03-12T04:49:17.000",
+}
+
+
 def router() -> APIRouter:
     """The routes of files, at their present and their older path."""
     routes = APIRouter(tags=["Files"], default_response_class=Response)
 
-    @routes.get("/dataPortal/file/{dp_id:path}", summary="A file, or its night log", responses=_RESPONSES)
+    @routes.get(
+        "/dataPortal/file/{dp_id:path}",
+        summary="A file, or its night log",
+        responses=_RESPONSES,
+        openapi_extra={"parameters": [_DP_ID]},
+    )
     @routes.head("/dataPortal/file/{dp_id:path}", include_in_schema=False)
     @routes.get("/dataportal_new/file/{dp_id:path}", include_in_schema=False)
     @routes.head("/dataportal_new/file/{dp_id:path}", include_in_schema=False)
@@ -67,7 +83,8 @@ def router() -> APIRouter:
     return routes
 
 
-def _file(found: Holding, known: str) -> Response:
+def as_ingested(found: Holding) -> tuple[Path, os.stat_result]:
+    """Where the file is, and its status. Raises NoFileError where there is none, or another one by now."""
     if found.path is None or found.sha256 is None:
         raise NoFileError(f"of {found.dp_id} only the header is known here, not the file")
     path = Path(found.path)
@@ -79,6 +96,11 @@ def _file(found: Holding, known: str) -> Response:
         raise NoFileError(
             f"the file of {found.dp_id} is no longer as it was ingested; its archive must ingest it again"
         )
+    return path, status
+
+
+def _file(found: Holding, known: str) -> Response:
+    path, status = as_ingested(found)
     headers = {"Content-Disposition": f"attachment; filename={url_name(found.dp_id)}{found.suffix}"}
     if status.st_mtime_ns == found.mtime_ns:
         headers["ETag"] = f'"{found.sha256}"'

@@ -2,25 +2,30 @@
 
 Clients read the first <pre>: card by card up to END, the value between the first '=' and the first '/'
 (astroquery.eso get_headers). They stumble over a '=' where no simple value follows, so such cards are
-written as comments.
+written as comments. Nor do they look at the status: an error has a <pre>, too, with a card that says it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import Annotated, Any, Final, assert_never
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
+from app import forms
 from app.archive.files import Holding, holding, stored_header
 from app.archive.index import Index
-from app.errors import HeaderError, RequestError
+from app.errors import CalselError, HeaderError, RequestError
+from app.formats.names import one_line
+from app.forms import Fields
 from app.header import Header, Value, header_text
-from app.web.rights import Asker
+from app.web.errors import NO_SNIFFING, status_of
+from app.web.negotiate import prefers_json
+from app.web.rights import user_of
 
 # A keyword with a text, a number or a logical; FITS 4.0 §4.2.4 also writes 1.5D3.
 _VALUE: Final = re.compile(
@@ -31,17 +36,18 @@ _REBUILT: Final = "COMMENT Written from the keywords of the index: the file itse
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
-<title>Header of {dp_id}</title>
-<h1>Header of {dp_id}</h1>
+<title>{title}</title>
+<h1>{title}</h1>
 <pre>{cards}</pre>
 </html>
 """
+_ERROR_PAGE: Final = "The page's `<pre>` has one card, `ERROR`; in JSON where JSON is asked for."
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page whose `<pre>` has the cards of the primary header.", "content": {}},
-    400: {"description": "No DpId, or several."},
-    401: {"description": "The frame is proprietary, and no token or a bad one was sent."},
-    403: {"description": "The frame is proprietary, and belongs to a programme of others."},
-    404: {"description": "The frame is not in the archive."},
+    400: {"description": f"No DpId, or several. {_ERROR_PAGE}"},
+    401: {"description": f"The frame is proprietary, and no token or a bad one was sent. {_ERROR_PAGE}"},
+    403: {"description": f"The frame is proprietary, and belongs to a programme of others. {_ERROR_PAGE}"},
+    404: {"description": f"The frame is not in the archive. {_ERROR_PAGE}"},
 }
 
 
@@ -64,17 +70,39 @@ def router() -> APIRouter:
         responses=_RESPONSES,
         openapi_extra={"parameters": [parameter]},
     )
-    def header(request: Request, user: Asker) -> HTMLResponse:
+    def header(request: Request, fields: Annotated[Fields, Depends(forms.read)]) -> HTMLResponse:
         """The primary header of a frame's file; of a frame without a file, the keywords of the index."""
-        dp_id = _dp_id(request)
-        index: Index = request.app.state.index
-        with index.connection() as connection:
-            found = holding(connection, dp_id, user)
-            known = stored_header(connection, dp_id)
-        cards = "\n".join(map(simple, _cards(found, known)))
-        return HTMLResponse(_PAGE.format(dp_id=escape(dp_id), cards=escape(cards)))
+        try:
+            return _header(request, _dp_id(fields))
+        except CalselError as error:
+            status, headers = status_of(error)
+            if status >= 500 or prefers_json(request.headers.get("accept", "")):
+                raise
+            return _page("No header", [_error_card(str(error)), "END"], status, {**NO_SNIFFING, **headers})
 
     return routes
+
+
+def _header(request: Request, dp_id: str) -> HTMLResponse:
+    index: Index = request.app.state.index
+    user = user_of(request)
+    with index.connection() as connection:
+        found = holding(connection, dp_id, user)
+        known = stored_header(connection, dp_id)
+    return _page(f"Header of {dp_id}", map(simple, _cards(found, known)))
+
+
+def _page(
+    title: str, cards: Iterable[str], status: int = 200, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
+    content = _PAGE.format(title=escape(title), cards=escape("\n".join(cards)))
+    return HTMLResponse(content, status, headers)
+
+
+def _error_card(text: str) -> str:
+    """The text as a card that clients read whole: a quote or a slash would end it."""
+    plain = one_line(text).replace("'", '"').replace("/", "\\")
+    return f"ERROR   = '{plain}'"
 
 
 def simple(card: str) -> str:
@@ -90,8 +118,8 @@ def simple(card: str) -> str:
     return f"{card[:start]}{card[start:end].upper().replace('D', 'E')}{card[end:]}"
 
 
-def _dp_id(request: Request) -> str:
-    given = {value.strip() for name, value in request.query_params.multi_items() if name.lower() == "dpid"}
+def _dp_id(fields: Fields) -> str:
+    given = {value.strip() for value in fields.get("dpid", [])}
     if len(given) != 1:
         raise RequestError("name one frame, as in /hdr?DpId=UVES.2012-03-12T04:49:17.000")
     return given.pop()

@@ -7,6 +7,7 @@ CalSelector's own XML: so it answers clients that accept everything, and browser
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from app.errors import RequestError
@@ -38,6 +39,18 @@ def choose(responseformat: str | None, accept: str) -> Format:
         f"nothing here is written as {accept!r}: accept one of {known}, "
         f"or ask for responseformat={'|'.join(FORMATS)}"
     )
+
+
+def liked_best(accept: str, media_types: Sequence[str]) -> str:
+    """The media type that Accept likes best, of equals the first.
+
+    Raises NotAcceptableError when it leaves none, RequestError for a quality that does not exist.
+    """
+    ranges = _ranges(accept)
+    best = max(media_types, key=lambda each: _quality(each.partition(";")[0], ranges))
+    if _quality(best.partition(";")[0], ranges) > 0:
+        return best
+    raise NotAcceptableError(f"nothing here is written as {accept!r}: accept one of {', '.join(media_types)}")
 
 
 def prefers_json(accept: str) -> bool:

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from app import forms
 from app.errors import LoginError, RequestError
 from app.rights.development import VALID_S, Issuer
-from app.web.forms import fields
 
 PATH: Final = "/sso/oidc/token"
 _SECRET_HEADERS: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
@@ -61,7 +61,7 @@ def router() -> APIRouter:
     @routes.post(PATH, include_in_schema=False)
     async def token(request: Request) -> Response:
         """A token for a user of the file CALSEL_DEV_USERS, as ESO's clients ask for it."""
-        given = {name.lower(): value for name, value in await fields(request)}
+        given = forms.single(await forms.read(request))
         if given.get("grant_type") != "password" or "username" not in given:
             raise RequestError(
                 "send grant_type=password, username and password; no other grant is known here"

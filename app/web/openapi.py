@@ -11,6 +11,7 @@ from app.associate.wish import Preference
 from app.errors import UnknownFrameError
 from app.formats import FORMATS, Links
 from app.formats.links import ASSOCIATIONS
+from app.forms import LARGEST
 from app.tree import Mode
 from app.web.asked import MOST, MOST_REWRITTEN
 from app.web.example import DP_ID, example
@@ -36,7 +37,10 @@ Raw2Master is answered by the raw cascade, as CalSelector does.
 | `votable` | CalSelector's DataLink table | one table; `ID` says which dp_id a row belongs to |
 | `csv` | a row per file: category, role, size, checksum, address, parent | one table, each file once |
 
-A frame of a type that no rule covers has an ordinary answer, whose message says so.
+A frame of a type that no rule covers has an ordinary answer, whose message says so. Of several dp_ids, one
+that is not in the archive has an answer of its own: a tree without files whose message says so, in VOTable a
+row with `error_message`, in csv a row of role `unknown`, in the script a missing file. Where none is in the
+archive, the status is 404.
 
 `explain`, `alternatives`, `max_age`, `exclude`, `prefer` and `as_of` are beyond CalSelector. Without them the
 XML and the VOTable are CalSelector's own, whose messages are nearly always empty; with one of them, messages
@@ -187,14 +191,18 @@ def responses(links: Links) -> dict[int | str, Json]:
             "UVES.X is proprietary, …, and belongs to …",
         ),
         404: _error(
-            "A dp_id that is not in the archive.", "UnknownFrameError", str(UnknownFrameError("UVES.X"))
+            "None of the dp_ids is in the archive.", "UnknownFrameError", str(UnknownFrameError("UVES.X"))
         ),
         406: _error(
             "No format that the client accepts.",
             "NotAcceptableError",
             "nothing here is written as 'image/png' …",
         ),
-        413: _error(f"More than {MOST} dp_ids.", "TooLargeError", f"{MOST + 1} dp_ids are asked for; …"),
+        413: _error(
+            f"More than {MOST} dp_ids, or a form of more than {LARGEST} bytes.",
+            "TooLargeError",
+            f"{MOST + 1} dp_ids are asked for; …",
+        ),
         503: _error(
             "No database.", "DatabaseError", "the database does not answer at present; try again later"
         ),

@@ -12,6 +12,7 @@ from app.archive.index import Index
 from app.errors import UnknownFrameError
 from app.formats import Format, filename, links_of, manifest, multipart, script, tell, votable
 from app.tree import Tree
+from app.web.absent import UnknownThenError, absent, is_absent
 from app.web.asked import Asked
 from app.web.validators import entity_tag, is_known
 
@@ -23,7 +24,8 @@ def reply(index: Index, asked: Asked, public_url: str, if_none_match: str | None
     """The answer; `public_url` is the start of its links.
 
     With `if_none_match`, the tags of answers that the client has, it gets a tag, and 304 where it has the
-    answer: that costs one query. Raises UnknownFrameError, before the first byte is sent.
+    answer: that costs one query. Raises UnknownFrameError, before the first byte is sent, where none of the
+    dp_ids is in the archive.
     """
     if if_none_match is None:
         return _answer(index, asked, public_url)[0]
@@ -40,21 +42,36 @@ def reply(index: Index, asked: Asked, public_url: str, if_none_match: str | None
 def _answer(index: Index, asked: Asked, public_url: str) -> tuple[Response, Tree | None]:
     """The answer, and the tree where it is a single one."""
     if len(asked.dp_ids) == 1:
-        (tree,) = _trees(index, asked)
+        try:
+            tree = _tree(index, asked, asked.dp_ids[0])
+        except UnknownFrameError as error:
+            if asked.wish.as_of is None or index.unknown(asked.dp_ids):
+                raise
+            raise UnknownThenError(error.dp_id, asked.wish.as_of) from None
         return _one(tree, asked, public_url), tree
-    unknown = index.unknown(asked.dp_ids)
-    if unknown:
-        raise UnknownFrameError(*unknown)
+    if len(index.unknown(asked.dp_ids)) == len(asked.dp_ids):
+        raise UnknownFrameError(*asked.dp_ids)
     trees: Iterable[Tree] = _trees(index, asked)
-    if asked.wish.rewrites:  # some may have been unknown then; these are few
+    if asked.wish.rewrites:  # all may have been unknown then; these are few
         trees = list(trees)
+        if all(map(is_absent, trees)):
+            if asked.wish.as_of is not None:
+                raise UnknownThenError(", ".join(asked.dp_ids), asked.wish.as_of)
+            raise UnknownFrameError(*asked.dp_ids)
     return _several(iter(trees), asked, public_url), None
 
 
 def _trees(index: Index, asked: Asked) -> Iterator[Tree]:
     for dp_id in asked.dp_ids:
-        tree = index.associate(dp_id, asked.mode, explain=asked.counted, wish=asked.wish)
-        yield tree if asked.format.name == "json" else tell(tree, explain=asked.told)
+        try:
+            yield _tree(index, asked, dp_id)
+        except UnknownFrameError:
+            yield absent(dp_id, asked.mode, asked.wish.as_of)
+
+
+def _tree(index: Index, asked: Asked, dp_id: str) -> Tree:
+    tree = index.associate(dp_id, asked.mode, explain=asked.counted, wish=asked.wish)
+    return tree if asked.format.name == "json" else tell(tree, explain=asked.told)
 
 
 def _one(tree: Tree, asked: Asked, public_url: str) -> Response:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from typing import Annotated, Final, TypeAlias
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from fastapi import Depends, Request
 
@@ -14,7 +15,11 @@ from app.archive.index import Index
 from app.rights import User
 from app.rights.tokens import Gate
 
-_SECRET: Final = frozenset({"password", "client_secret", "access_token", "id_token", "token"})
+_SECRET: Final = frozenset(
+    "password client_secret access_token id_token refresh_token token jwt bearer authorization".split()
+)
+# A JSON web token, wherever it stands: its first part is JSON in base64, so begins so.
+_TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.")
 
 
 def user_of(request: Request) -> User:
@@ -39,8 +44,10 @@ class _Discreet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         # uvicorn's record: client, method, address, version, status.
         match record.args:
-            case (client, method, str(address), *rest) if "?" in address:
+            case (client, method, str(address), *rest):
                 record.args = (client, method, discreet(address), *rest)
+            case _:
+                pass
         return True
 
 
@@ -53,12 +60,20 @@ def keep_secrets() -> None:
 
 
 def discreet(address: str) -> str:
-    """The address with `…` for the values of parameters that nobody shall read."""
-    path, _, query = address.partition("?")
-    return f"{path}?{'&'.join(map(_without_secret, query.split('&')))}"
+    """The address with `…` for the values of parameters that nobody shall read, and for tokens anywhere."""
+    path, mark, query = address.partition("?")
+    known = "/".join("…" if _has_token(part) else part for part in path.split("/"))
+    return f"{known}{mark}{'&'.join(map(_without_secret, query.split('&')))}"
 
 
 def _without_secret(parameter: str) -> str:
-    name, separator, _ = parameter.partition("=")
+    name, separator, value = parameter.partition("=")
+    if _has_token(name):
+        return "…"
     # The server undoes the escapes of a name, too.
-    return f"{name}{separator}…" if unquote_plus(name).strip().lower() in _SECRET else parameter
+    secret = unquote_plus(name).strip().lower() in _SECRET or _has_token(value)
+    return f"{name}{separator}…" if secret else parameter
+
+
+def _has_token(text: str) -> bool:
+    return _TOKEN.search(unquote(text)) is not None

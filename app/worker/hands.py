@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ from processing.products import ProductFile
 LOG = logging.getLogger("calsel.worker")
 Answer = TypeVar("Answer")
 
+# Seconds for which a recipe's memory is taken to be what it was.
+_RECENT = 60.0
 # The database is away: being restarted, or the network is down.
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError)
 
@@ -52,6 +55,7 @@ class Hands:
     patience: Patience = Patience()
     closing: Event = field(default_factory=Event)
     held: dict[tuple[str, int], tuple[Claim, Event]] = field(default_factory=dict)
+    _memory: dict[str, tuple[float, float]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def holding(self) -> list[Claim]:
@@ -77,8 +81,7 @@ class Hands:
         recipe = self._persist(lambda connection: _recipe(connection, run))
         if recipe is None:
             return
-        seen = self._persist(lambda connection: recipes.memory(connection, recipe))
-        with self.budget.share(expected_mb(recipe, seen), self.closing.is_set) as got:
+        with self.budget.share(self._expected(recipe), self.closing.is_set) as got:
             # Without memory only when closing: the run stays ready, and is called for again.
             claim = self._persist(lambda c: runs.claim(c, run, self.worker)) if got else None
             if claim is None:
@@ -93,6 +96,15 @@ class Hands:
             finally:
                 with self._lock:
                     del self.held[claim.id, claim.fence]
+
+    def _expected(self, recipe: str) -> float:
+        """The memory that a run of a recipe is expected to take, in MB; asked anew once in a while."""
+        known, asked = self._memory.get(recipe, (0.0, -math.inf))
+        if time.monotonic() - asked > _RECENT:
+            seen = self._persist(lambda connection: recipes.memory(connection, recipe))
+            known = expected_mb(recipe, seen)
+            self._memory[recipe] = known, time.monotonic()
+        return known
 
     def _bring_to_end(self, claim: Claim, stop: Event) -> None:
         begun = time.monotonic()

@@ -32,17 +32,19 @@ def reduce(
     *,
     jobs: int = 2,
     proprietary_days: int = 0,
+    packaged: bool = False,
     report: Callable[[Event], None] | None = None,
     planned: Callable[[Tree, Plan], None] | None = None,
 ) -> Reduction:
     """Run the recipe chain of a science frame; tasks that were done before are re-used.
 
     Products lie below the folder `products`, by content key, and enter the index uncertified, also when
-    a later task failed. `planned` is told the tree and the plan before anything runs, `report` every
-    event. Raises UnknownFrameError, and PlanError for a tree that cannot be run.
+    a later task failed. With `packaged` the archive science product is made as well. `planned` is told the
+    tree and the plan before anything runs, `report` every event. Raises UnknownFrameError, and PlanError for
+    a tree that cannot be run.
     """
     tree = index.associate(dp_id, mode, explain=True)
-    plan = make_plan(tree)
+    plan = make_plan(tree, packaged=packaged)
     if planned:
         planned(tree, plan)
     outcome = run(plan, products, jobs=jobs, report=report)

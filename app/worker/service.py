@@ -77,14 +77,15 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
         declaring = threading.Thread(target=_declare, args=(index, esorex, hands), daemon=True)
         declaring.start()
         try:
-            asyncio.run(_listen(libpq, hands, esorex, queues, post))
+            asyncio.run(listen(libpq, hands, esorex, queues, post))
         finally:
             hands.close()
             heart.stop()
             declaring.join()
 
 
-async def _listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str], post: Post) -> None:
+async def listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str], post: Post) -> None:
+    """Hear calls on these queues until SIGTERM or SIGINT; `url` is libpq's. Only in a main thread."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
 

@@ -92,6 +92,7 @@ def upgrade() -> None:
     op.create_index(
         "run_open", "run", ["state"], unique=False, postgresql_where="state IN ('ready', 'running')"
     )
+    op.create_index("run_recipe", "run", ["recipe"], unique=False)
     op.create_table(
         "worker",
         sa.Column("id", sa.Text(), nullable=False),
@@ -165,6 +166,7 @@ def downgrade() -> None:
     op.drop_table("job_run")
     op.drop_table("worker")
     op.drop_index("run_open", table_name="run", postgresql_where="state IN ('ready', 'running')")
+    op.drop_index("run_recipe", table_name="run")
     op.drop_table("run")
     op.drop_table("recipe")
     op.drop_index("job_open", table_name="job", postgresql_where="phase IN ('QUEUED', 'EXECUTING')")

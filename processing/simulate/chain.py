@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from processing.simulate.measurement import Measurement
@@ -16,7 +16,8 @@ class Chain:
     `science` is the dp_id that is asked for, `recipes` are the recipes that must run for it, each as often
     as it must. `build(folder, seed)` writes `<dp_id>.fits` of every frame and static file, the same bytes
     for the same seed; `measure` is given the products (PRO.CATG -> files, in the order they were made)
-    and compares them with what was simulated. `product` is the PRO.CATG that one is after.
+    and compares them with what was simulated. `product` is the PRO.CATG that one is after. `decoys` are
+    frames of the archive that must not be in the tree, each with the sentence that says why.
     """
 
     name: str
@@ -25,3 +26,4 @@ class Chain:
     product: str
     build: Callable[[Path, int], None]
     measure: Callable[[Mapping[str, tuple[Path, ...]], int], list[Measurement]]
+    decoys: Mapping[str, str] = field(default_factory=dict)

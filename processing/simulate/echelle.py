@@ -68,9 +68,9 @@ class Order:
         return x
 
 
-def blaze(x: Vector) -> Vector:
-    """Grating efficiency along an order."""
-    return np.asarray(np.sinc((x - NY / 2) / 1900) ** 2)
+def blaze(x: Vector, length: int = NY) -> Vector:
+    """Grating efficiency along an order on a chip of this length."""
+    return np.asarray(np.sinc((x - length / 2) / (1900 * length / NY)) ** 2)
 
 
 def predict(setup: Setup) -> tuple[Order, ...]:
@@ -79,9 +79,6 @@ def predict(setup: Setup) -> tuple[Order, ...]:
     With --debug the recipe writes its prediction for each line of the line list into the working
     directory; a dense list over a dark frame gives the whole format. It then fails for want of lines.
     """
-    esorex = shutil.which("esorex")
-    if esorex is None:
-        raise SimulationError("esorex is not installed: the UVES format comes from uves_cal_predict")
     with tempfile.TemporaryDirectory(prefix="echelle-") as name:
         work = Path(name)
         start = when("2012-03-01T12:00:00")
@@ -98,27 +95,35 @@ def predict(setup: Setup) -> tuple[Order, ...]:
         }
         write_image(work / "dark.fits", np.full((NY, NX + 2 * EDGE), int(BIAS), np.uint16), cards)
         write_lines(work / "lines.fits", np.arange(2900.0, 5300.0, 2.0), {"INSTRUME": "UVES"})
-        (work / "format.sof").write_text("dark.fits ARC_LAMP_FORM_BLUE\nlines.fits LINE_REFER_TABLE\n")
-        try:
-            run = subprocess.run(
-                [esorex, "--log-file=none", "uves_cal_predict", "--debug=TRUE", "format.sof"],
-                cwd=work,
-                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": name},  # no ESOREX_* of the caller
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_PATIENCE,
-            )
-        except subprocess.TimeoutExpired as slow:
-            raise SimulationError(f"uves_cal_predict did not end within {_PATIENCE} s") from slow
-        table = work / "model_prediction_blue.fits"
-        if not table.exists():
-            raise SimulationError(
-                f"uves_cal_predict made no prediction for {setup.wlen} nm (exit code {run.returncode}); "
-                f"is the UVES pipeline installed? Its last words: {(run.stderr or run.stdout)[-500:]}"
-            )
-        with astropy_fits.open(table) as hdus:
-            return _fit(hdus[1].data)
+        return run_model(work, "ARC_LAMP_FORM_BLUE", "blue", setup.wlen)
+
+
+def run_model(work: Path, tag: str, chip: str, wlen: float, *options: str) -> tuple[Order, ...]:
+    """The format of a chip, of `dark.fits` and `lines.fits` in this folder; see `predict`."""
+    esorex = shutil.which("esorex")
+    if esorex is None:
+        raise SimulationError("esorex is not installed: the UVES format comes from uves_cal_predict")
+    (work / "format.sof").write_text(f"dark.fits {tag}\nlines.fits LINE_REFER_TABLE\n")
+    try:
+        run = subprocess.run(
+            [esorex, "--log-file=none", "uves_cal_predict", "--debug=TRUE", *options, "format.sof"],
+            cwd=work,
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(work)},  # no ESOREX_* of the caller
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired as slow:
+        raise SimulationError(f"uves_cal_predict did not end within {_PATIENCE} s") from slow
+    table = work / f"model_prediction_{chip}.fits"
+    if not table.exists():
+        raise SimulationError(
+            f"uves_cal_predict made no prediction for {wlen} nm (exit code {run.returncode}); "
+            f"is the UVES pipeline installed? Its last words: {(run.stderr or run.stdout)[-500:]}"
+        )
+    with astropy_fits.open(table) as hdus:
+        return _fit(hdus[1].data)
 
 
 def _fit(rows: Any) -> tuple[Order, ...]:
@@ -134,10 +139,12 @@ def _fit(rows: Any) -> tuple[Order, ...]:
     return tuple(orders)
 
 
-def lamp_lines(seed: int) -> tuple[Vector, Vector]:
+def lamp_lines(
+    seed: int, low: float = 2950.0, high: float = 5050.0, number: int = 2250
+) -> tuple[Vector, Vector]:
     """Wavelengths and strengths [e-] of a thorium-argon-like lamp, no two closer than 0.45 Angstrom."""
     rng = np.random.default_rng([seed, 2])
-    waves = np.sort(rng.uniform(2950.0, 5050.0, 2250))
+    waves = np.sort(rng.uniform(low, high, number))
     waves = waves[np.concatenate(([True], np.diff(waves) > 0.45))]
     return waves, 10 ** rng.uniform(4.5, 5.7, len(waves))
 
@@ -152,21 +159,23 @@ def write_lines(path: Path, waves: Vector, cards: dict[str, Value]) -> None:
     write_table(path, columns, {**cards, "PRO.CATG": "LINE_REFER_TABLE"})
 
 
-def arc(orders: tuple[Order, ...], waves: Vector, strengths: Vector, height: float) -> Light:
+def arc(
+    orders: tuple[Order, ...], waves: Vector, strengths: Vector, height: float, length: int = NY
+) -> Light:
     """Emission lines through a slit of this half height [pixels]: the lamp of an arc or a format check."""
-    light = np.full((NY, NX), 5.0, np.float32)
+    light = np.full((length, NX), 5.0, np.float32)
     reach = round(height) + 3
     for order in orders:
         centres = order.x(waves)
-        inside = (centres > 3) & (centres < NY - 3)
+        inside = (centres > 3) & (centres < length - 3)
         heights = order.y(centres[inside])
-        flux = strengths[inside] * blaze(centres[inside])
+        flux = strengths[inside] * blaze(centres[inside], length)
         for xc, yc, electrons in zip(centres[inside], heights, flux, strict=True):
-            x = np.arange(max(1, int(xc) - 10), min(NY, int(xc) + 12) + 1)
+            x = np.arange(max(1, int(xc) - 10), min(length, int(xc) + 12) + 1)
             y = np.arange(max(1, int(yc) - reach), min(NX, int(yc) + reach) + 1)
             along = np.exp(-0.5 * ((x - xc) / SIGMA) ** 2) / (SIGMA * np.sqrt(2 * np.pi))
             across = np.clip(height + 0.5 - np.abs(y - yc), 0, 1) / 20
-            light[NY - x[:, None], y[None, :] - 1] += electrons * along[:, None] * across[None, :]
+            light[length - x[:, None], y[None, :] - 1] += electrons * along[:, None] * across[None, :]
     return light
 
 
@@ -174,17 +183,37 @@ def continuum(
     orders: tuple[Order, ...],
     across: Callable[[Vector], Vector],
     spectrum: Callable[[Vector], Vector],
+    length: int = NY,
 ) -> Light:
     """A continuous source: electrons per pixel = blaze(x) spectrum(wavelength) across(y - centre)."""
-    light = np.full((NY, NX), 5.0, np.float32)
-    x = np.arange(1.0, NY + 1)
+    return _spread(orders, across, lambda order, x: spectrum(order.wave(x)), length)
+
+
+def dispersed(
+    orders: tuple[Order, ...],
+    across: Callable[[Vector], Vector],
+    density: Callable[[Vector], Vector],
+    length: int = NY,
+) -> Light:
+    """As `continuum`, of a density [electrons per Angstrom]: a pixel that spans more of them gets more."""
+    return _spread(orders, across, lambda order, x: density(order.wave(x)) * order.step(x), length)
+
+
+def _spread(
+    orders: tuple[Order, ...],
+    across: Callable[[Vector], Vector],
+    electrons: Callable[[Order, Vector], Vector],
+    length: int,
+) -> Light:
+    light = np.full((length, NX), 5.0, np.float32)
+    x = np.arange(1.0, length + 1)
     reach = np.arange(-SLIT - 3, SLIT + 4)
-    columns = np.broadcast_to(NY - x.astype(np.intp), (len(reach), NY))
+    columns = np.broadcast_to(length - x.astype(np.intp), (len(reach), length))
     for order in orders:
         centre = order.y(x)
         y = np.rint(centre)[None, :] + reach[:, None]
         inside = (y >= 1) & (y <= NX)
-        values = across(y - centre[None, :]) * (blaze(x) * spectrum(order.wave(x)))[None, :]
+        values = across(y - centre[None, :]) * (blaze(x, length) * electrons(order, x))[None, :]
         light[columns[inside], y[inside].astype(np.intp) - 1] += values[inside].astype(np.float32)
     return light
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Value: TypeAlias = str | int | float | bool
 Cards: TypeAlias = Mapping[str, Value]
-# Any numeric image: frames are float32 or uint16.
+# Any numeric image: frames are float32, int32 or uint16.
 Image: TypeAlias = NDArray[Any]
 
 _BLOCK = 2880
@@ -47,21 +47,43 @@ def card(key: str, value: Value) -> str:
 
 
 def write_image(path: Path, data: Image, cards: Cards) -> None:
-    """A primary image, float32 or uint16 (stored as int16 with BZERO 32768), shape (NAXIS2, NAXIS1)."""
-    size: dict[str, Value] = {"NAXIS": 2, "NAXIS1": data.shape[1], "NAXIS2": data.shape[0], "EXTEND": True}
+    """A primary image or cube: float32, int32, or uint16 (stored as int16 with BZERO 32768)."""
+    path.write_bytes(_header({"SIMPLE": True, **_layout(data, {"EXTEND": True}), **cards}) + _pixels(data))
+
+
+def write_images(path: Path, cards: Cards, extensions: Iterable[tuple[Image, Cards]]) -> None:
+    """An empty primary HDU with `cards`, then image extensions with theirs, EXTNAME among them."""
+    with path.open("wb") as file:
+        file.write(_header({"SIMPLE": True, "BITPIX": 8, "NAXIS": 0, "EXTEND": True, **cards}))
+        for data, own in extensions:
+            head = {"XTENSION": "IMAGE", **_layout(data, {"PCOUNT": 0, "GCOUNT": 1}), **own}
+            file.write(_header(head) + _pixels(data))
+
+
+def _layout(data: Image, after: Cards) -> dict[str, Value]:
+    """BITPIX, the axes, what must come right after them (FITS 4.0 §4.4.1), and the scaling of an image."""
+    axes = {f"NAXIS{number}": size for number, size in enumerate(reversed(data.shape), start=1)}
+    size: dict[str, Value] = {"NAXIS": data.ndim, **axes, **after}
     match data.dtype:
         case np.uint16:
-            layout: dict[str, Value] = {"BITPIX": 16, **size, "BSCALE": 1.0, "BZERO": 32768.0}
-            raw = (data ^ np.uint16(0x8000)).astype(">u2").tobytes()
+            return {"BITPIX": 16, **size, "BSCALE": 1.0, "BZERO": 32768.0}
+        case np.int32:
+            return {"BITPIX": 32, **size}
         case np.float32:
-            layout, raw = {"BITPIX": -32, **size}, data.astype(">f4").tobytes()
+            return {"BITPIX": -32, **size}
         case other:
-            raise ValueError(f"{path}: images are float32 or uint16, not {other}")
-    path.write_bytes(_header({"SIMPLE": True, **layout, **cards}) + _padded(raw, b"\0"))
+            raise ValueError(f"images are float32, int32 or uint16, not {other}")
 
 
-def write_table(path: Path, columns: Mapping[str, NDArray[Any]], cards: Cards) -> None:
-    """An empty primary HDU with these cards, then one binary table; columns are 1-D and equally long."""
+def _pixels(data: Image) -> bytes:
+    stored = (data ^ np.uint16(0x8000)).view(np.int16) if data.dtype == np.uint16 else data
+    return _padded(stored.astype(stored.dtype.newbyteorder(">")).tobytes(), b"\0")
+
+
+def write_table(
+    path: Path, columns: Mapping[str, NDArray[Any]], cards: Cards, extension_cards: Cards | None = None
+) -> None:
+    """An empty primary HDU, then one binary table, each with its cards; columns are 1-D, equally long."""
     formats: dict[str, Value] = {}
     fields: list[tuple[str, str]] = []
     for number, (name, column) in enumerate(columns.items(), start=1):
@@ -83,6 +105,7 @@ def write_table(path: Path, columns: Mapping[str, NDArray[Any]], cards: Cards) -
         "GCOUNT": 1,
         "TFIELDS": len(columns),
         **formats,
+        **(extension_cards or {}),
     }
     path.write_bytes(_header(primary) + _header(extension) + _padded(rows.tobytes(), b"\0"))
 

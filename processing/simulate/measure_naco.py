@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from processing.simulate.measurement import Measurement
-from processing.simulate.naco import DARK, Star, encircled
+from processing.simulate.naco import BORDER, DARK, HOT, SCALES, SIZE, Detector, Star, encircled
 
 Pixels = NDArray[np.float64]
 
@@ -31,6 +31,52 @@ def flat(path: Path) -> list[Measurement]:
     grain = image / gaussian_filter(image, 8.0)
     scatter = 1.4826 * float(np.median(np.abs(grain - np.median(grain))))
     return [Measurement("NACO flat, pixel response rms", 0.02, scatter, 0.002, "")]
+
+
+def hot_pixels(path: Path, truth: Detector) -> list[Measurement]:
+    """How many of the hot pixels a map marks; the recipe leaves out no border of a dark."""
+    found = _image(path) > 0
+    hot = truth.dark > DARK + HOT / 2
+    return [
+        Measurement("NACO hot pixels found", 1.0, float(found[hot].mean()), 0.01, ""),
+        Measurement("NACO good pixels called hot", 0.0, float(found[~hot].mean()), 1e-3, ""),
+    ]
+
+
+def response(name: str, path: Path, truth: Detector, limit: float) -> list[Measurement]:
+    """A master flat over the response that was simulated: its level, by convention 1, and its scatter."""
+    ratio = _image(path) / truth.flat
+    level = float(np.median(ratio[BORDER:-BORDER, BORDER:-BORDER]))
+    scatter = 1.4826 * float(np.median(np.abs(ratio / level - 1)))
+    return [
+        Measurement(f"NACO {name} over the true response", 1.0, level, limit, ""),
+        Measurement(f"NACO {name}, scatter of that", 0.0, scatter, 0.005, ""),
+    ]
+
+
+def zero_point(path: Path, truth: float) -> list[Measurement]:
+    """The magnitude of a star that gives one ADU per second, which the recipe writes as QC ZPOINT."""
+    found = float(fits.getheader(path)["HIERARCH ESO QC ZPOINT"])
+    return [Measurement("NACO zero point", truth, found, 0.02, "mag")]
+
+
+def world(path: Path, stars: Sequence[Star]) -> list[Measurement]:
+    """Where the world coordinates of a stack put its brightest star, against the reference pixel."""
+    image = _image(path)
+    dx, dy = shift(image, stars)
+    star = max(stars, key=lambda each: each.flux)
+    cards = fits.getheader(path)
+    half = SIZE / 2
+    found = (
+        (star.x + dx + 1 - cards["CRPIX1"]) * cards["CD1_1"] * 3600,
+        (star.y + dy + 1 - cards["CRPIX2"]) * cards["CD2_2"] * 3600,
+    )
+    scale = SCALES["S27"]
+    true = (-(star.x + 1 - half) * scale, (star.y + 1 - half) * scale)
+    return [
+        Measurement(f"NACO brightest star, {axis}", wanted, float(has), 0.2 * scale, "arcsec")
+        for axis, wanted, has in zip(("RA", "Dec"), true, found, strict=True)
+    ]
 
 
 def fluxes(path: Path, stars: Sequence[Star]) -> list[Measurement]:

@@ -67,6 +67,10 @@ OFFSETS = (
     (-63.0, -8.0),
     (8.0, 35.0),
 )
+# The standard star stands at the reference pixel; naco_img_zpoint takes the sky from a ring of 74 to 110
+# pixels around it in the difference of two frames, so that the other frame's star must lie outside.
+STANDARD = Star(SIZE / 2 - 1, SIZE / 2 - 1, 1.2e5)
+STANDARD_OFFSETS = ((0.0, 0.0), (100.0, 100.0), (-100.0, 100.0), (-100.0, -100.0), (100.0, -100.0))
 # ADU, a brightening sky; naco_img_twflat warns where the flux rises by less than a factor of four.
 TWILIGHT = (2000.0, 3600.0, 5200.0, 7000.0, 9000.0, 11000.0)
 
@@ -155,6 +159,8 @@ def signal(kind: str, number: int) -> Image | float:
             return 8000.0 if number % 2 == 0 else 0.0
         case "ACQUISITION":
             return SKY + field(STARS[:1], 0.0, 0.0)
+        case "STD":
+            return SKY + field((STANDARD,), *STANDARD_OFFSETS[number])
         case "JITTER":
             return SKY * (1 + SKY_DRIFT * number) + field(STARS, *OFFSETS[number])
         case _:
@@ -163,12 +169,22 @@ def signal(kind: str, number: int) -> Image | float:
 
 def setup_cards(kind: str, setup: Setup, number: int) -> dict[str, Value]:
     """The set-up keywords that the recipes need or the rules match on."""
-    dx, dy = OFFSETS[number] if kind == "JITTER" else (0.0, 0.0)
+    moves = {"JITTER": OFFSETS, "STD": STANDARD_OFFSETS}.get(kind)
+    dx, dy = moves[number] if moves else (0.0, 0.0)
     scale = SCALES[setup.camera]
     # NACO's filters sit in wheels OPTI4 to OPTI6: Ks in OPTI6, J in OPTI5 (user manual).
     wheel5, wheel6 = ("J", "empty") if setup.filter == "J" else ("empty", setup.filter)
     lamp_on = kind == "LAMPFLAT" and number % 2 == 0
+    # The real-time computer's view of the atmosphere, which naco_img_zpoint passes on.
+    atmosphere: dict[str, Value] = {
+        "AOS.RTC.DET.DST.L0MEAN": 20.0,
+        "AOS.RTC.DET.DST.T0MEAN": 0.003,
+        "AOS.RTC.DET.DST.R0MEAN": 0.1,
+        "AOS.RTC.DET.DST.ECMEAN": 40.0,
+        "AOS.RTC.DET.DST.FLUXMEAN": 100.0,
+    }
     return {
+        **(atmosphere if kind == "STD" else {}),
         "EXPTIME": setup.dit,
         "AOS.INS.DICH.POSNAM": "N90C10",
         "DET.DIT": setup.dit,

@@ -42,6 +42,7 @@ NACO_KINDS = {
     "DARK": Kind("CALIB", "DARK", "IMAGE", "NACO_all_cal_Darks", 20),
     "TWFLAT": Kind("CALIB", "FLAT,SKY", "IMAGE", "NACO_img_cal_TwFlats", 30),
     "LAMPFLAT": Kind("CALIB", "FLAT,LAMP", "IMAGE", "NACO_img_cal_LampFlats", 20),
+    "STD": Kind("CALIB", "STD", "IMAGE,JITTER", "NACO_img_cal_StandardStar", 40),
     "ACQUISITION": Kind("ACQUISITION", "SKY", "IMAGE", "NACO_img_acq_MoveToPixel", 30),
     "JITTER": Kind("SCIENCE", "OBJECT", "IMAGE,JITTER", "NACO_img_obs_AutoJitter", 40),
 }

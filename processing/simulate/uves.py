@@ -71,11 +71,11 @@ def expose(
     return np.clip(frame, 0, 65535, out=frame).astype(np.uint16)
 
 
-def cosmic_rays(rng: np.random.Generator, seconds: float) -> Light:
+def cosmic_rays(rng: np.random.Generator, seconds: float, shape: tuple[int, int] = (NY, NX)) -> Light:
     """Hits [ADU] of cosmic rays, 30 a minute on 14 square centimetres of silicon, each one or two pixels."""
-    hits = np.zeros((NY, NX), np.float32)
+    hits = np.zeros(shape, np.float32)
     number = int(seconds / 2)
-    rows, columns = rng.integers(0, NY - 1, number), rng.integers(0, NX - 1, number)
+    rows, columns = rng.integers(0, shape[0] - 1, number), rng.integers(0, shape[1] - 1, number)
     hits[rows, columns] = rng.uniform(300, 5000, number)
     hits[rows + rng.integers(0, 2, number), columns + rng.integers(0, 2, number)] += 200
     return hits

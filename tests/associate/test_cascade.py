@@ -12,7 +12,7 @@ from app.archive.quality import add_breakpoints, judge
 from app.classify import Frame
 from app.errors import UnknownFrameError
 from app.header import Header
-from app.rulebook import Library, library, read_book
+from app.rulebook import Library, Rulebook, library, read_book
 from app.tree import CALIB_PLAN, EXTENDED, NOT_APPLICABLE, Node, Slot, Tree
 
 IndexOf = Callable[..., Index]
@@ -118,6 +118,18 @@ def test_auxiliary_raw_files_are_found_and_their_absence_is_no_fault(index_of: I
     assert aux.auxiliary and chosen(aux) == ["ACQ0", "ACQ1"]
     assert aux.why.runner_up and aux.why.runner_up.name == "ACQ2"
     assert tree.root.certified and tree.root.complete
+
+
+def test_raw_files_from_input_files_go_to_the_recipe(fill: Fill, toy: Rulebook) -> None:
+    text = toy.text.replace("minRet = 0; maxRet = 2;", "minRet = 2; maxRet = 2;")
+    book = read_book(text.replace("ACQ from rawFiles", "ACQ from inputFiles"), "toy.2000-01-01.oca")
+    acquisitions = [raw(f"ACQ{n}", "ACQUISITION", NIGHT - n / 10, certified=False) for n in range(3)]
+    tree = fill(library([book]), [[*COMPLETE, *acquisitions]]).associate("SCI1")
+    pair = slot(tree, "ACQ")
+    assert not pair.auxiliary and chosen(pair) == ["ACQ0", "ACQ1"]
+    assert tree.root.complete and not tree.root.certified
+    tree = fill(library([book]), [[*COMPLETE, *acquisitions[:1]]]).associate("SCI1")
+    assert not tree.root.complete
 
 
 def test_a_type_that_no_rule_offers_has_calselectors_message(index_of: IndexOf) -> None:

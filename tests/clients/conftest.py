@@ -62,6 +62,7 @@ class Archive:
     truth: Truth
     locked: str
     packed: str
+    database: str
     product: str = PRODUCT
 
     @property
@@ -133,7 +134,7 @@ def archive(
     (home / "users.json").write_text(json.dumps(USERS))
     settings = Settings(database_url=url, home=home, dev_users=home / "users.json")
     with serve_here(settings) as client:
-        yield Archive(str(client.base_url).rstrip("/"), folder, truth, locked, packed)
+        yield Archive(str(client.base_url).rstrip("/"), folder, truth, locked, packed, url)
 
 
 def _write_frames(folder: Path, truth: Truth, packed: str) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import astroquery
 import pytest
+import requests
 from astropy.table import Table
 from astroquery.exceptions import MaxResultsWarning, NoResultsWarning
+
+from app.config import ROOT
 
 # astroquery asks for a row more than its limit, and tells of it by a warning of its own; pyvo's, of the same
 # cut, comes with it (astroquery's own tests leave it out, too).
@@ -18,7 +21,9 @@ SCIENCE = "088.D-0512(A)"
 
 
 def test_instruments_are_listed(eso):
-    assert eso.list_instruments() == ["fors2", "naco", "uves"]
+    assert eso.list_instruments() == sorted(
+        path.name for path in (ROOT / "rules").iterdir() if any(path.glob("*.oca"))
+    )
 
 
 def test_surveys_are_listed(eso):
@@ -88,6 +93,17 @@ def test_the_header_of_every_frame_is_read(eso, archive, answers):
     assert set(table["INSTRUME"]) == {"FORS2   ", "UVES    ", "NAOS+CONICA"}
 
 
+def test_a_header_that_may_not_be_had_is_a_row_that_says_so(eso, archive):
+    table = eso.get_headers([archive.science, archive.locked, "UVES.X"])
+    assert list(table["DP.ID"]) == [archive.science, archive.locked, "UVES.X"]
+    fine, locked, unknown = table["ERROR"]
+    assert fine == ""
+    assert locked.startswith(f"{archive.locked} is proprietary, it is released on ")
+    assert unknown.startswith('dp_id "UVES.X" is not in this archive')
+    filled = {str(table[name][1]) for name in table.colnames} - {archive.locked, locked}
+    assert filled <= {"", "0", "0.0", "False"}, "nothing of its header is told"
+
+
 def test_associated_files_of_one_frame_and_their_tree(eso, archive, tmp_path: Path):
     found = eso.get_associated_files([archive.science], mode="raw", savexml=True, destination=str(tmp_path))
     assert archive.calibrations <= set(found)
@@ -119,6 +135,22 @@ def test_several_frames_in_one_request(eso, archive, tmp_path: Path):
     found = eso.get_associated_files(asked, mode="raw", savexml=True, destination=str(tmp_path))
     assert archive.calibrations <= set(found)
     assert {path.name for path in tmp_path.iterdir()} == {f"{dp_id}_raw2raw.xml" for dp_id in asked}
+
+
+def test_an_unknown_frame_does_not_cost_the_others_their_calibrations(eso, archive, tmp_path: Path):
+    asked = ["UVES.X", archive.science]
+    found = eso.get_associated_files(asked, mode="raw", savexml=True, destination=str(tmp_path))
+    assert set(found) == set(eso.get_associated_files([archive.science], mode="raw"))
+    root = ET.parse(tmp_path / "UVES.X_raw2raw.xml").getroot()
+    assert [message.attrib["text"] for message in root.iter("message")] == [
+        "No association could be established: UVES.X is not in this archive"
+    ]
+
+
+@pytest.mark.parametrize("asked", [["UVES.X"], ["UVES.X", "UVES.Y"]])
+def test_frames_that_are_all_unknown_are_an_error(eso, asked):
+    with pytest.raises(requests.HTTPError, match="404"):
+        eso.get_associated_files(asked, mode="raw")
 
 
 def test_calibrations_among_science_frames_do_no_harm(eso, archive, tmp_path: Path):

@@ -54,6 +54,16 @@ def test_many_frames_by_post(paste, archive):
     assert printed.count("Content-Disposition: attachment; filename=") == 2
 
 
+def test_an_unknown_frame_among_others_is_told_in_its_own_part(paste, archive):
+    ask = 'curl -sS -w "%{http_code}" "$ESO/calselector/v1/associations" -d dp_id=UVES.X'
+    printed = paste(f'{ask} -d dp_id="$DP_ID"')
+    assert printed.endswith("200")
+    assert f'filename="{archive.science}_raw2raw.xml"' in printed
+    said = "No association could be established: UVES.X is not in this archive"
+    assert printed.partition('filename="UVES.X_raw2raw.xml"')[2].count(said) == 1
+    assert paste(ask).endswith("404")
+
+
 def test_every_calibration_of_a_frame_is_fetched(paste, archive, tmp_path: Path):
     paste(
         """

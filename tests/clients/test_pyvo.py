@@ -100,7 +100,7 @@ def test_links_of_a_product_lead_to_what_it_was_made_from(archive):
 
 def test_a_missing_and_a_locked_file_have_a_row_that_says_so(archive):
     for dp_id, fault in (
-        (archive.locked, "AuthorizationFault"),
+        (archive.locked, "DefaultFault"),
         ("UVES.2099-01-01T00:00:00.000", "NotFoundFault"),
     ):
         (row,) = links(archive, dp_id)

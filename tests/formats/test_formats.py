@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -18,13 +18,27 @@ def test_the_invented_cascade_is_written_as_reviewed(name: str, cascade: Tree, e
 
 
 def test_two_trees_are_written_as_reviewed(cascade: Tree, expected: Expected):
-    body, boundary = multipart.write_many([cascade, replace(cascade, mode="Raw2Master")])
-    assert multipart.write_many([cascade, replace(cascade, mode="Raw2Master")]) == (body, boundary)
-    expected("two.multipart", body)
+    boundary = multipart.make_boundary("Raw2Master", cascade.dp_id)
+    expected("two.multipart", b"".join(multipart.stream(_two(cascade), boundary)))
 
 
-def test_another_answer_has_another_boundary(cascade: Tree):
-    assert multipart.write_many([cascade])[1] != multipart.write_many([cascade, cascade])[1]
+def test_each_tree_is_a_chunk_that_is_made_when_it_is_wanted(cascade: Tree):
+    made = _two(cascade)
+    chunks = multipart.stream(made, "b")
+    assert next(chunks).count(b"--b\r\n") == 1
+    assert next(made).mode == "Raw2Master"
+    assert list(chunks) == [b"--b--\r\n"]
+
+
+def test_another_question_has_another_boundary():
+    first, second = multipart.make_boundary("Raw2Raw", "A"), multipart.make_boundary("Raw2Raw", "A", "B")
+    assert first != second
+    assert len(first) == len(second) == 36
+
+
+def _two(cascade: Tree) -> Iterator[Tree]:
+    yield cascade
+    yield replace(cascade, mode="Raw2Master")
 
 
 @pytest.mark.parametrize(

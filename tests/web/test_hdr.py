@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -47,19 +48,15 @@ def archive(make_shared_database, serve, tmp_path_factory) -> Iterator[httpx.Cli
         yield client
 
 
-def _as_astroquery_reads(client: httpx.Client, dp_id: str, monkeypatch) -> dict[str, object]:
-    class Answer:
-        content = client.get("/hdr", params={"DpId": dp_id}).raise_for_status().content
-
+def _as_astroquery_reads(answer: httpx.Response) -> dict[str, Any]:
     eso = Eso()
-    monkeypatch.setattr(eso, "_request", lambda *_, **__: Answer())
-    (row,) = eso.get_headers([dp_id])
+    eso._request = lambda *_, **__: answer
+    (row,) = eso.get_headers(["X"])
     return dict(row)
 
 
-def test_astroquery_reads_the_header_of_a_file(archive: httpx.Client, monkeypatch):
-    row = _as_astroquery_reads(archive, FILED, monkeypatch)
-    assert row["DP.ID"] == FILED
+def test_astroquery_reads_the_header_of_a_file(archive: httpx.Client):
+    row = _as_astroquery_reads(archive.get("/hdr", params={"DpId": FILED}))
     assert row["INSTRUME"].strip() == "UVES"
     assert row["EXPTIME"] == 10.5
     assert row["HIERARCH ESO DET READ SPEED"] == "225kHz,1x1,low"
@@ -69,8 +66,8 @@ def test_astroquery_reads_the_header_of_a_file(archive: httpx.Client, monkeypatc
     assert not [key for key in row if key.startswith("HISTORY")]
 
 
-def test_astroquery_reads_the_keywords_of_a_frame_without_a_file(archive: httpx.Client, monkeypatch):
-    row = _as_astroquery_reads(archive, LISTED, monkeypatch)
+def test_astroquery_reads_the_keywords_of_a_frame_without_a_file(archive: httpx.Client):
+    row = _as_astroquery_reads(archive.get("/hdr", params={"DpId": LISTED}))
     assert row["OBJECT"].rstrip() == "NGC ''x'' <1>"
     assert row["HIERARCH ESO DET DIT"] == 1e-5
     page = archive.get(f"/hdr?dpid={LISTED}").text
@@ -89,14 +86,23 @@ def test_the_cards_are_as_they_stand_in_the_file_and_safe_in_a_page(archive: htt
 @pytest.mark.parametrize("query", ["", "DpId=A&DpId=B", "Dp=1"])
 def test_a_request_that_names_no_single_frame_is_told_how(archive: httpx.Client, query: str):
     answer = archive.get(f"/hdr?{query}")
-    assert (answer.status_code, answer.text[:14]) == (400, "name one frame")
+    assert (answer.status_code, "ERROR   = &#x27;name one frame, as in " in answer.text) == (400, True)
+    assert _as_astroquery_reads(answer)["ERROR"].startswith("name one frame")
 
 
 @pytest.mark.parametrize("dp_id", ["UVES.X", "", "%00", "../../etc/passwd", "<script>"])
 def test_an_unknown_frame_is_told(archive: httpx.Client, dp_id: str):
-    answer = archive.get(f"/hdr?DpId={dp_id}")
+    answer = archive.get("/hdr", params={"DpId": dp_id})
     assert answer.status_code == 404
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "<script>" not in answer.text
+    assert answer.text.count("<pre>") == 1
+    assert "is not in this archive" in _as_astroquery_reads(answer)["ERROR"]
+
+
+def test_an_error_is_json_for_who_asks_for_json(archive: httpx.Client):
+    answer = archive.get("/hdr?DpId=UVES.X", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (404, "UnknownFrameError")
 
 
 _NAMES = st.from_regex(r"[A-Z][A-Z0-9_-]{0,7}|[A-Z]{1,5}(\.[A-Z0-9]{1,8}){1,4}", fullmatch=True)

@@ -29,7 +29,7 @@ def test_an_answer_at_hand_is_not_sent_again(client: httpx.Client):
     assert (again.status_code, again.content) == (304, b"")
     for answer in (first, again):
         assert answer.headers["etag"] == tag
-        assert answer.headers["vary"] == "Accept"
+        assert answer.headers["vary"] == "Accept, Origin"
         assert answer.headers["cache-control"] == "no-cache"
 
 

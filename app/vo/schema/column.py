@@ -17,6 +17,10 @@ from app.rulebook.book import BASE_KEYWORDS
 Datatype: TypeAlias = OneOf["char", "unicodeChar", "int", "long", "double"]
 Kind: TypeAlias = OneOf["text", "number"]
 
+# Of ADQL 2.0's reserved words (§2.1.2), those that name columns here. DEC is one as well: ESO's clients, as
+# all others, write it without quotes.
+_RESERVED: Final = frozenset({"SIZE"})
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -36,6 +40,11 @@ class Column:
     def kind(self) -> Kind:
         """How its values are compared."""
         return "text" if self.datatype in ("char", "unicodeChar") else "number"
+
+    @property
+    def written(self) -> str:
+        """Its name as a query has to write it; TAP 1.1 §4.3 tells it so in TAP_SCHEMA, with the quotes."""
+        return f'"{self.name}"' if self.name.upper() in _RESERVED else self.name
 
     @property
     def cold(self) -> tuple[str, ...]:

@@ -57,7 +57,16 @@ _PRINCIPAL: Final = frozenset(
     "dp_id instrument object target ra dec exp_start prog_id dp_cat dp_type dp_tech access_url "
     "datalink_url".split()
 )
+# TAP 1.1 §4.4: the relations of TAP_SCHEMA's own tables: from, to, by which column of each.
+_KEYS: Final = (
+    ("tables", "schemas", "schema_name", "schema_name"),
+    ("columns", "tables", "table_name", "table_name"),
+    ("keys", "tables", "from_table", "table_name"),
+    ("keys", "tables", "target_table", "table_name"),
+    ("key_columns", "keys", "key_id", "key_id"),
+)
 _STANDARD: Final = frozenset(column.name for column in OBSCORE if column.utype)
+_OWN: Final = frozenset({"cat_id", "title", "version"})
 _SHAPES: Final = {
     "schemas": _columns("schema_name utype description schema_index", schema_index="int"),
     # cat_id, title and version are ESO's: its clients sort catalogues by them.
@@ -95,13 +104,40 @@ def describe(tables: Sequence[Table]) -> list[Table]:
         ],
         "tables": [_table(n, table) for n, table in enumerate(every)],
         "columns": [_column(table, n, c) for table in every for n, c in enumerate(table.columns)],
-        "keys": [],
-        "key_columns": [],
+        "keys": [
+            {"key_id": f"{n}", "from_table": f"TAP_SCHEMA.{source}", "target_table": f"TAP_SCHEMA.{target}"}
+            for n, (source, target, _, _) in enumerate(_KEYS)
+        ],
+        "key_columns": [
+            {"key_id": f"{n}", "from_column": source, "target_column": target}
+            for n, (_, _, source, target) in enumerate(_KEYS)
+        ],
     }
     return [
         RowsTable(table.name, table.description, table.columns, tuple(rows[table.name.partition(".")[2]]))
         for table in empty
     ]
+
+
+def keys(table: Table) -> list[tuple[str, str, str]]:
+    """What this table refers to: the table, the column of ours, the column there."""
+    return [
+        (f"TAP_SCHEMA.{target}", column, there)
+        for source, target, column, there in _KEYS
+        if f"TAP_SCHEMA.{source}" == table.name
+    ]
+
+
+def is_indexed(table: Table, column: Column) -> bool:
+    """Whether a search by this column is fast."""
+    return not isinstance(table, RowsTable) and column.name in _INDEXED
+
+
+def is_standard(table: Table, column: Column) -> bool:
+    """Whether a standard of the IVOA defines this column."""
+    if isinstance(table, RowsTable):
+        return column.name not in _OWN
+    return table.name == "ivoa.ObsCore" and column.name in _STANDARD
 
 
 def _table(place: int, table: Table) -> dict[str, Any]:
@@ -116,10 +152,9 @@ def _table(place: int, table: Table) -> dict[str, Any]:
 
 
 def _column(table: Table, place: int, column: Column) -> dict[str, Any]:
-    standard = isinstance(table, RowsTable) or (table.name == "ivoa.ObsCore" and column.name in _STANDARD)
     return {
         "table_name": table.name,
-        "column_name": column.name,
+        "column_name": column.written,
         "datatype": column.datatype,
         "arraysize": "*" if column.kind == "text" else None,
         "xtype": column.xtype or None,
@@ -127,8 +162,8 @@ def _column(table: Table, place: int, column: Column) -> dict[str, Any]:
         "utype": column.utype or None,
         "unit": column.unit or None,
         "ucd": column.ucd or None,
-        "indexed": int(not isinstance(table, RowsTable) and column.name in _INDEXED),
+        "indexed": int(is_indexed(table, column)),
         "principal": int(column.name in _PRINCIPAL),
-        "std": int(standard),
+        "std": int(is_standard(table, column)),
         "column_index": place,
     }

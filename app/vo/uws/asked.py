@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from app.archive.jobtables import PHASES
 from app.errors import RequestError
@@ -17,6 +17,7 @@ LONGEST_WAIT: Final = 600.0
 _OTHER_PHASES: Final = ("HELD", "SUSPENDED", "UNKNOWN", "ARCHIVED")
 # What of a form is UWS's, not the job's.
 CONTROL: Final = ("phase", "action", "wait", "destruction", "executionduration", "runid", "responseformat")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,28 @@ class Control:
     lifetime: timedelta | None
 
 
-def control(fields: Fields, now: datetime) -> Control:
-    """The control parameters of a new job. Raises RequestError."""
-    said = one(fields, "phase").upper()
+def control(fields: Fields, now: datetime) -> tuple[Control, list[str]]:
+    """The control parameters of a new job, and all that is wrong with them."""
+    wrong: list[str] = []
+
+    def read(reader: Callable[[Fields, str], Answer | None], name: str) -> Answer | None:
+        try:
+            return reader(fields, name)
+        except RequestError as error:
+            wrong.append(str(error))
+            return None
+
+    said = (read(one, "phase") or "").upper()
     if said not in ("", "RUN"):
-        raise RequestError(f"PHASE={said} is not possible for a new job; it is RUN, or left out")
-    until = moment(fields, "destruction")
-    return Control(
+        wrong.append(f"PHASE={said[:50]} is not possible for a new job; it is RUN, or left out")
+    until = read(moment, "destruction")
+    found = Control(
         run=said == "RUN",
-        run_id=one(fields, "runid") or None,
-        execution_duration=seconds(fields, "executionduration") or 0,
-        lifetime=None if until is None else until - now,
+        run_id=read(one, "runid") or None,
+        execution_duration=read(seconds, "executionduration") or 0,
+        lifetime=None if until is None else max(timedelta(), until - now),
     )
+    return found, wrong
 
 
 def own(fields: Fields) -> dict[str, list[str]]:
@@ -53,7 +64,10 @@ def one(fields: Fields, name: str) -> str:
     values = list(dict.fromkeys(fields.get(name, [])))
     if len(values) > 1:
         raise RequestError(f"{name.upper()} is given {len(values)} times; give it once")
-    return values[0].strip() if values else ""
+    text = values[0].strip() if values else ""
+    if not text.isprintable():
+        raise RequestError(f"{name.upper()}={text[:50]!r} holds a character that cannot be printed")
+    return text
 
 
 def phases(fields: Fields) -> list[str]:

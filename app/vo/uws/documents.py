@@ -118,6 +118,9 @@ def _time(time: datetime | None) -> UTCTimestamp | None:
 
 
 def _xml(model: Jobs | JobSummary[_Given] | Results | _Given) -> bytes:
-    document = model.to_xml(skip_empty=True, encoding="UTF-8", xml_declaration=True)
+    # In a job, ownerId, startTime and endTime must be there, with xsi:nil where nothing is known; runId may
+    # be left out, and has no nil (UWS 1.1, schema).
+    whole = isinstance(model, JobSummary)
+    document = model.to_xml(skip_empty=not whole, encoding="UTF-8", xml_declaration=True)
     assert isinstance(document, bytes)
-    return document
+    return document.replace(b"<uws:runId></uws:runId>", b"")

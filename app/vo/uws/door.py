@@ -18,7 +18,7 @@ from app.archive import jobs
 from app.archive.files import demand_readable
 from app.archive.finding import Connection
 from app.archive.index import Index
-from app.archive.jobs import Job, NoPartError, PhaseError
+from app.archive.jobs import Job, NoPartError, UnknownJobError
 from app.errors import ForbiddenError, LoginError, RequestError
 from app.formats import Links
 from app.forms import Fields
@@ -30,6 +30,8 @@ from app.vo.uws.news import News, wait
 
 # Between two looks of an event stream at a recipe's log, which tells no news, in seconds.
 _GLANCE: Final = 5.0
+# Events of transactions side by side are numbered before they can be seen: of two, the second may come first.
+_LATE: Final = 100
 _OPEN: Final = ("PENDING", *jobs.OPEN)
 Answer = TypeVar("Answer")
 
@@ -61,7 +63,7 @@ class Door:
 
     async def create(self, request: Request, user: User, given: Fields) -> Response:
         """A new job of the asker, run at once with PHASE=RUN."""
-        wanted = asked.control(given, datetime.now(UTC))
+        wanted, wrong = asked.control(given, datetime.now(UTC))
         own = asked.own(given)
 
         def work(connection: Connection) -> str:
@@ -72,7 +74,8 @@ class Door:
                 owner=user.name or None,
                 run_id=wanted.run_id,
                 execution_duration=wanted.execution_duration,
-                lifetime=wanted.lifetime or submitting.LIFETIME,
+                lifetime=submitting.LIFETIME if wanted.lifetime is None else wanted.lifetime,
+                wrong=wrong,
             )
             if wanted.run:
                 submitting.run(connection, job)
@@ -90,7 +93,7 @@ class Door:
             end = loop.time() + left
             async with _news(request).of(job) as heard:
                 while (seen := await self.look(request, job, user)).job.phase == known:
-                    if loop.time() >= end or await request.is_disconnected():
+                    if loop.time() >= end or await _left(request):
                         break
                     await wait(heard, min(end - loop.time(), _GLANCE))
         if _json(request, given):
@@ -109,20 +112,20 @@ class Door:
 
     async def events(self, request: Request, job: str, user: User) -> AsyncIterator[ServerSentEvent]:
         """What happened so far and what happens, then `end`; between two news the running recipes' logs."""
-        after = int(
-            request.headers.get("last-event-id", "0")
-            if request.headers.get("last-event-id", "0").isdecimal()
-            else 0
-        )
-        seen = await self.look(request, job, user)
-        said: dict[str, list[str]] = {}
+        start = newest = _number(request.headers.get("last-event-id", ""))
+        told, said = set[int](), dict[str, list[str]]()
         async with _news(request).of(job) as heard:
-            while not await request.is_disconnected():
-                fresh = await _do(request, partial(jobs.events_of, job=job, after=after))
-                for event in fresh:
-                    after = event["id"]
-                    yield ServerSentEvent(raw_data=_text(event), event="task", id=str(after))
-                seen = await self.look(request, job, user)
+            while not await _left(request):
+                try:  # before its events: when it has ended, all of them are there
+                    seen = await self.look(request, job, user)
+                except UnknownJobError:  # destroyed meanwhile
+                    return
+                since = max(start, newest - _LATE)
+                for event in await _do(request, partial(jobs.events_of, job=job, after=since)):
+                    if event["id"] not in told:
+                        told.add(event["id"])
+                        newest = max(newest, event["id"])
+                        yield ServerSentEvent(raw_data=_text(event), event="task", id=str(event["id"]))
                 now = describe(seen)
                 for task in now["tasks"]:
                     if task["log"] and task["log"] != said.get(task["run"]):
@@ -182,14 +185,21 @@ class Door:
                     if until is None:
                         raise RequestError("DESTRUCTION=<time> is needed")
                     latest = row.created + submitting.LONGEST_LIFETIME
-                    jobs.change(connection, job, destruction=min(until, latest))
+                    jobs.change(connection, job, destruction=min(max(until, row.created), latest))
                 case "executionduration":
                     limit = asked.seconds(given, "executionduration")
                     if limit is None:
                         raise RequestError("EXECUTIONDURATION=<seconds> is needed; 0 is without limit")
                     jobs.change(connection, job, execution_duration=limit)
                 case "parameters":
-                    submitting.amend(connection, row, asked.own(given))
+                    more = asked.own(given)
+                    demand_readable(connection, more.get("dp_id", []), user)
+                    submitting.amend(connection, row, more)
+                case "quote" | "owner" | "error" | "results" | "events":
+                    raise RequestError(
+                        f"the {part} of a job can only be read; phase, executionduration, destruction and "
+                        "parameters can be changed"
+                    )
                 case _:
                     raise _no_part(part)
 
@@ -208,10 +218,7 @@ def _phase(connection: Connection, job: str, phase: str) -> None:
         case "RUN":
             submitting.run(connection, job)
         case "ABORT":
-            found = jobs.find(connection, job)
-            if found.phase in jobs.ENDED:
-                raise PhaseError(f"job {job} has ended ({found.phase}); nothing is left to abort")
-            jobs.abort(connection, job, "aborted on request")
+            submitting.abort(connection, job)
         case _:
             raise RequestError(f"PHASE={phase[:50]} is not possible; it is RUN or ABORT")
 
@@ -224,7 +231,7 @@ def _no_part(part: str) -> NoPartError:
 
 
 def _own(job: Job, user: User) -> None:
-    """A job with an owner is the owner's; others are whoever's knows their id, which cannot be guessed."""
+    """A job with an owner is the owner's; those of nobody are everybody's."""
     if job.owner is None or job.owner == user.name:
         return
     if not user.name:
@@ -244,16 +251,30 @@ async def _do(request: Request, work: Callable[[Connection], Answer]) -> Answer:
     return await to_thread.run_sync(transaction)
 
 
+async def _left(request: Request) -> bool:
+    """Whether nobody waits for an answer any more, or waiting must end as the service does."""
+    return _news(request).closed or await request.is_disconnected()
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) <= 18 else 0
+
+
 def _news(request: Request) -> News:
     news: News = request.app.state.news
     return news
 
 
 def _json(request: Request, given: Fields) -> bool:
-    said = asked.one(given, "responseformat").lower()
-    return said in ("json", "application/json") or (
-        not said and "application/json" in request.headers.get("accept", "").lower()
-    )
+    match asked.one(given, "responseformat").lower():
+        case "":
+            return "application/json" in request.headers.get("accept", "").lower()
+        case "json" | "application/json":
+            return True
+        case "xml" | "text/xml" | "application/xml":
+            return False
+        case other:
+            raise RequestError(f"RESPONSEFORMAT={other[:50]!r}: a job is written as xml or json")
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,7 @@ class News:
         self._url = url  # libpq's form
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.closed = False
 
     @asynccontextmanager
     async def of(self, job: str) -> AsyncIterator[asyncio.Event]:
@@ -38,13 +39,23 @@ class News:
             if not self._waiting[job]:
                 del self._waiting[job]
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
+    def stop(self) -> None:
+        """Let nobody wait any more: the service ends."""
+        self.closed = True
+        self._wake(*self._waiting)
+
     async def close(self) -> None:
-        """Listen no more, and let nobody wait."""
+        """Listen no more."""
+        self.stop()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        self._wake(*self._waiting)
 
     async def _listen(self) -> None:
         while True:

@@ -79,7 +79,17 @@ WAITING: Final = {
         _FORMAT,
     ]
 }
-PARTS: Final[dict[str, Any]] = {"parameters": []}
+FOLLOWING: Final = {
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The last event that you have: only later ones are sent.",
+            "schema": {"type": "string"},
+            "example": "12",
+        }
+    ]
+}
 
 
 def _form(properties: dict[str, tuple[str, Any]], required: tuple[str, ...] = ()) -> dict[str, Any]:

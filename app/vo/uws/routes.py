@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app import forms
@@ -28,6 +28,16 @@ async def _who(request: Request) -> User:
 
 Asker = Annotated[User, Depends(_who)]
 Given = Annotated[Fields, Depends(forms.read)]
+Part = Annotated[
+    str,
+    Path(
+        description="phase, executionduration, destruction, quote, owner, error, parameters or results",
+        examples=["phase"],
+    ),
+]
+Changed = Annotated[
+    str, Path(description="phase, executionduration, destruction or parameters", examples=["phase"])
+]
 
 
 def router(links: Links) -> APIRouter:
@@ -65,11 +75,16 @@ def router(links: Links) -> APIRouter:
     async def delete(request: Request, job: str, user: Asker) -> Response:
         return await door.destroy(request, job, user)
 
+    async def mine(request: Request, job: str, user: Asker) -> None:
+        await door.look(request, job, user)
+
     @routes.get(
         "/{job}/events",
         summary="What happens, as it happens",
+        dependencies=[Depends(mine)],  # refused before the stream begins, with a status
         response_class=EventSourceResponse,
         responses=pages.EVENTS,
+        openapi_extra=pages.FOLLOWING,
     )
     async def events(request: Request, job: str, user: Asker) -> AsyncIterator[ServerSentEvent]:
         async for event in door.events(request, job, user):
@@ -79,8 +94,8 @@ def router(links: Links) -> APIRouter:
     async def result(request: Request, job: str, dp_id: str, user: Asker) -> Response:
         return await door.result(request, job, dp_id, user)
 
-    @routes.get("/{job}/{part}", summary="A part of a job", responses=pages.PART, openapi_extra=pages.PARTS)
-    async def part(request: Request, job: str, part: str, user: Asker) -> Response:
+    @routes.get("/{job}/{part}", summary="A part of a job", responses=pages.PART)
+    async def part(request: Request, job: str, part: Part, user: Asker) -> Response:
         return await door.part(request, job, part, user)
 
     @routes.post(
@@ -90,7 +105,7 @@ def router(links: Links) -> APIRouter:
         responses=pages.CHANGED,
         openapi_extra=pages.CHANGES,
     )
-    async def change(request: Request, job: str, part: str, user: Asker, given: Given) -> Response:
+    async def change(request: Request, job: str, part: Changed, user: Asker, given: Given) -> Response:
         return await door.change(request, job, part, user, given)
 
     return routes

@@ -88,6 +88,11 @@ get() { # name in the URL, local name, category, size, SHA-256
     failed+=("$2: $reason")
 }
 
+miss() { # what is asked for and not in the archive, and why
+    number=$((number + 1))
+    failed+=("$1")
+}
+
 save_tree() { # local name; the tree is standard input
     cat >"$folder/$1.part" && mv -f -- "$folder/$1.part" "$folder/$1" || die "cannot write $folder/$1"
 }

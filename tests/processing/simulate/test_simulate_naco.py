@@ -1,14 +1,17 @@
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from processing.simulate import measure_naco, naco
-from processing.simulate.fits import write_image
+from processing.simulate import measure_naco, naco, naco_chain
+from processing.simulate.fits import Value, write_image
 from processing.simulate.naco import STARS, Setup, Star
+from processing.simulate.nightlog import LOG, named
 
 PLACES = st.floats(180.0, 330.0)
 
@@ -93,3 +96,72 @@ def test_the_flat_that_was_simulated_passes_and_a_smooth_one_fails(tmp_path: Pat
     write_image(tmp_path / "smooth.fits", np.ones((64, 64), np.float32), {})
     assert measure_naco.flat(tmp_path / "flat.fits")[0].ok
     assert not measure_naco.flat(tmp_path / "smooth.fits")[0].ok
+
+
+def test_the_standard_star_moves_by_its_offsets_and_leaves_the_ring_of_its_sky_free() -> None:
+    places = []
+    for number, (dx, dy) in enumerate(naco.STANDARD_OFFSETS):
+        frame = naco.signal("STD", number)
+        assert isinstance(frame, np.ndarray)
+        y, x = np.unravel_index(int(frame.argmax()), frame.shape)
+        assert (x, y) == (naco.STANDARD.x + dx, naco.STANDARD.y + dy)
+        cards = naco.setup_cards("STD", Setup(), number)
+        assert (cards["SEQ.CUMOFFSETX"], cards["SEQ.CUMOFFSETY"]) == (dx, dy)
+        assert (x + 1, y + 1) == (cards["CRPIX1"], cards["CRPIX2"])
+        assert 110 < min(x, y) <= max(x, y) < naco.SIZE - 110
+        places.append((x, y))
+    for (x, y), (other_x, other_y) in pairwise(places):
+        assert np.hypot(x - other_x, y - other_y) > 110 + naco.HALO_RADIUS
+
+
+def test_only_a_standard_tells_of_the_atmosphere() -> None:
+    told = [kind for kind in ("DARK", "JITTER", "STD") if "AOS.RTC.DET.DST.R0MEAN" in cards_of(kind)]
+    assert told == ["STD"]
+
+
+def cards_of(kind: str) -> dict[str, Value]:
+    return naco.setup_cards(kind, Setup(), 0)
+
+
+def test_responses_hot_pixels_and_zero_points_pass_when_right_and_fail_when_not(tmp_path: Path) -> None:
+    chip, other = naco.detector(1), naco.detector(2)
+    path = tmp_path / "product.fits"
+    write_image(path, chip.flat, {"QC.ZPOINT": 22.93})
+    assert all(each.ok for each in measure_naco.response("FLAT", path, chip, 0.01))
+    assert not all(each.ok for each in measure_naco.response("FLAT", path, other, 0.01))
+    assert measure_naco.zero_point(path, 22.945)[0].ok
+    assert not measure_naco.zero_point(path, 22.90)[0].ok
+    write_image(path, (chip.dark > 1000).astype(np.float32), {})
+    assert all(each.ok for each in measure_naco.hot_pixels(path, chip))
+    assert not measure_naco.hot_pixels(path, other)[0].ok
+
+
+@pytest.mark.parametrize(("error", "good"), [(0.0, True), (0.5, False)])
+def test_world_coordinates_that_are_half_a_pixel_off_fail(tmp_path: Path, error: float, good: bool) -> None:
+    scale = naco.SCALES["S27"] / 3600
+    world: dict[str, Value] = {
+        "CRPIX1": 256.0 + error,
+        "CRPIX2": 256.0 - error,
+        "CD1_1": -scale,
+        "CD2_2": scale,
+    }
+    write_image(tmp_path / "stack.fits", naco.field(STARS, 0.0, 0.0), world)
+    found = measure_naco.world(tmp_path / "stack.fits", STARS)
+    assert [each.ok for each in found] == [good, good]
+
+
+def test_the_chain_has_the_demos_science_and_names_its_decoys() -> None:
+    frames = {dp_id: entry for entry in naco_chain.log() for dp_id in entry.dp_ids()}
+    assert naco_chain.CHAIN.science == named("NACO", "jitter").dp_ids()[0]
+    assert naco_chain.CHAIN.decoys == {dp_id: entry.why for dp_id, entry in frames.items() if entry.why}
+    taken = {entry.obs_id for entry in LOG}
+    own = [entry.obs_id for entry in naco_chain.EXTRA]
+    assert len(taken | set(own)) == len(taken) + len(own)
+
+
+def test_the_catalogue_has_the_standard_in_every_band(tmp_path: Path) -> None:
+    naco_chain.write_catalogue(tmp_path / "catalogue.fits")
+    with fits.open(tmp_path / "catalogue.fits") as hdus:
+        assert hdus[0].header["HIERARCH ESO PRO CATG"] == "IMG_STD_CATALOG"
+        (star,) = hdus[1].data
+        assert (star["RA"], star["DEC"], star["Ks"]) == (150.0, -30.0, naco_chain.MAGNITUDE)

@@ -62,7 +62,7 @@ def test_without_the_role_queries_are_answered_all_the_same(
     monkeypatch.setattr(reading_room, "ROLE", "calsel_nobody")
     with reading(index) as connection:
         assert not humble(connection)
-    answer = Asker(links_of("http://x")).answer(index, question({"QUERY": "SELECT COUNT(*) FROM dbo.raw"}))
+    answer = Asker(links_of("http://x")).answer(index, question({"query": "SELECT COUNT(*) FROM dbo.raw"}))
     with answer.file:
         assert b"<TD>32</TD>" in answer.file.read()
 
@@ -73,9 +73,9 @@ def test_a_query_that_takes_too_long_is_ended_and_told_how_to_mend_it(
     monkeypatch.setattr(reading_room, "SECONDS", 0.2)
     asker = Asker(links_of("http://x"))
     with pytest.raises(SlowError, match=r"takes more than .* s; ask for less: by dp_id, prog_id"):
-        asker.answer(index, question({"QUERY": CROWD}))
+        asker.answer(index, question({"query": CROWD}))
     with pytest.raises(RequestError):
-        question({"QUERY": ""})
+        question({"query": ""})
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_account_that_may_not_make_roles_does_without(
             with reading(index) as connection:
                 assert connection.execute("SELECT current_user").fetchone() == (name,)
                 assert not humble(connection)
-            answer = Asker(links_of("http://x")).answer(index, question({"QUERY": "SELECT * FROM dbo.raw"}))
+            answer = Asker(links_of("http://x")).answer(index, question({"query": "SELECT * FROM dbo.raw"}))
             with answer.file:
                 assert b"</TABLEDATA>" in answer.file.read()
     finally:

@@ -1,0 +1,92 @@
+"""Every simulated chain through the real path: raw frames, tree, recipes, truth, and again as masters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from app.archive.database import connect
+from app.archive.index import Index
+from app.archive.quality import judge
+from app.chaindemo import by_category, chosen_files, masters
+from app.config import ROOT
+from app.ingest import ingest, use_rules
+from app.rulebook import load_library
+from app.tree import files
+from app.worker import reduce
+from processing.runner import RunReport
+from processing.simulate.chain import Chain
+from processing.simulate.chains import CHAINS
+from processing.simulate.measurement import Measurement
+
+SEED = 1
+
+
+@pytest.fixture
+def index(database_url: str) -> Iterator[Index]:
+    engine = connect(database_url)
+    yield Index(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_is_found_by_its_own_name(name: str) -> None:
+    assert CHAINS[name].name == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+def test_a_chain_gives_its_truth_back_and_its_masters_serve(
+    chain: Chain, index: Index, tmp_path: Path
+) -> None:
+    archive, products = tmp_path / "archive", tmp_path / "products"
+    archive.mkdir()
+    chain.build(archive, SEED)
+    raw = {path.stem for path in archive.glob("*.fits")}
+    use_rules(index, load_library(ROOT / "rules"), ROOT / "rules")
+    outcome = ingest(index, [archive], certified=True)
+    assert (outcome.stored.new, outcome.skipped) == (len(raw), [])
+
+    tree = index.associate(chain.science, "Raw2Raw", explain=True)
+    assert tree.root.complete, tree
+    wanted = {file.dp_id for file in files(tree.root)}
+    assert chain.decoys, "a chain whose archive holds nothing wrong proves nothing"
+    assert chain.decoys.keys() <= raw
+    assert wanted & chain.decoys.keys() == set()
+
+    first = reduce(index, chain.science, "Raw2Raw", products)
+    assert states(first.report) == [(recipe, "done", "") for recipe in sorted(chain.recipes)]
+    made = by_category(first.report)
+    assert chain.product in made
+    numbers = chain.measure(made, SEED)
+    assert numbers
+    assert all(number.ok for number in numbers), table(numbers)
+
+    own = masters(first.report)
+    with index.writing() as (connection, books):
+        judge(connection, books, own, "certified", "test", "measured")
+    tree = index.associate(chain.science, "Raw2Master", explain=True)
+    assert tree.mode == "Raw2Master", tree
+    chosen = chosen_files(tree.root)
+    assert chosen & set(own)
+    assert chosen <= {*own, *wanted}, "a master of somebody else"
+    from_masters = reduce(index, chain.science, "Raw2Master", products)
+    assert from_masters.report.ok, states(from_masters.report)
+
+    again = reduce(index, chain.science, "Raw2Raw", products)
+    assert states(again.report) == [(recipe, "reused", "") for recipe in sorted(chain.recipes)]
+
+
+def states(report: RunReport) -> list[tuple[str, str, str]]:
+    return sorted((result.recipe, result.state, result.reason) for result in report.results)
+
+
+def table(numbers: Sequence[Measurement]) -> str:
+    rows = [
+        f"{'ok ' if n.ok else 'BAD'} {n.name:45} truth {n.truth:<12.6g} measured {n.measured:<12.6g} "
+        f"limit {n.limit:.3g} {n.unit}"
+        for n in numbers
+    ]
+    return "\n".join(["", *rows])
