@@ -101,9 +101,10 @@ class _Reader:
         return request
 
     def _strategy(self) -> Strategy:
-        said, mode = self._one("strategy").lower(), self._one("mode").lower()
+        said, asked = self._one("strategy").lower(), self._one("mode")
+        mode = asked.lower()
         if mode and mode not in MODES:
-            self.wrong.append(f"mode: {mode!r} is neither Raw2Raw nor Raw2Master")
+            self.wrong.append(f"mode: {asked!r} is neither Raw2Raw nor Raw2Master")
         if not said:
             return "archive" if mode == "raw2master" else "desktop"
         for strategy in STRATEGIES:
