@@ -47,6 +47,12 @@ def _public_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _webhook(url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return url
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 
 
@@ -84,6 +90,17 @@ class Settings(BaseSettings):
     oidc_audience: str | None = Field(default=None, description="the claim `aud` that tokens must have")
     dev_users: Annotated[Path, AfterValidator(_absolute)] | None = Field(
         default=None, description="a file of users, which makes this service an issuer for development"
+    )
+    certifier_role: str = Field(
+        default="certifier", min_length=1, description="the claim `roles` of tokens that may certify"
+    )
+    webhook: Annotated[str | None, AfterValidator(_webhook)] = Field(
+        default=None,
+        repr=False,  # may hold a password
+        description="where workers post what has changed for science frames",
+    )
+    webhook_secret: str | None = Field(
+        default=None, repr=False, description="what those posts are signed with (HMAC-SHA256)"
     )
     public_url: Annotated[str, AfterValidator(_public_url)] = Field(
         default="http://localhost:8000", description="how clients reach this service; the start of every link"

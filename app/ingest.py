@@ -26,6 +26,7 @@ from app.errors import HeaderError
 from app.header import Header, read_header, read_table
 from app.rights import release_of
 from app.rulebook import Library
+from app.rulebook.thresholds import load_standards
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz", ".fits.z", ".hdr")
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".vot", ".votable", ".vot.gz")
@@ -173,7 +174,11 @@ def _keep_logs(
 
 
 def use_rules(index: Index, library: Library, folder: Path, report: Report | None = None) -> Activation:
-    """Make the rulebooks of a folder, and the breakpoints beside them, the active ones."""
+    """Make the rulebooks of a folder, and the breakpoints beside them, the active ones.
+
+    Raises RuleError for thresholds (qc.toml) beside them that nothing could be scored by.
+    """
+    load_standards(folder, library)
     with index.connection() as connection:
         for path in sorted(folder.glob("*/breakpoints.json")):
             add_breakpoints(connection, orjson.loads(path.read_bytes()))

@@ -23,6 +23,8 @@ from app.web import (
     add_handlers,
     breakpoints,
     calselector,
+    certifications,
+    changes,
     files,
     hdr,
     health,
@@ -30,6 +32,7 @@ from app.web import (
     oidc,
     previews,
     provenance,
+    qc,
 )
 from app.web.browsers import welcome
 from app.web.openapi import complete
@@ -75,6 +78,9 @@ def create_app(settings: Settings) -> FastAPI:
         home.router(),
         calselector.router(settings.public_url),
         breakpoints.router(),
+        changes.router(),
+        qc.router(settings.rules),
+        certifications.router(settings.certifier_role),
         datalink.router(links_of(settings.public_url)),
         tap.router(links_of(settings.public_url)),
         uws.router(links_of(settings.public_url)),

@@ -11,20 +11,13 @@ from typing import Literal, TypeAlias
 from app.classify import Classified, raw_type
 from app.header import UNDEFINED, Maybe, Undefined
 from app.oca.evaluate import EMPTY, Keywords
-from app.rulebook import ActionBook, OrgBook, Promise, Rulebook
+from app.rulebook import NOT_INHERITED, ActionBook, OrgBook, Promise, Rulebook
 
 State: TypeAlias = Literal["ok", "hidden", "small"]
 
 # An exposure adds at most a day to the time a frame is ranked by, so that an index on the mid
 # exposure can be searched by limits of MJD-OBS.
 LONGEST_EXPOSURE_S = 86400.0
-
-# What a product does not inherit from its first raw frame: CPL erases DPR, ARCFILE and friends
-# (cpl_dfs.c), and a product has a category of its own.
-_NOT_INHERITED = frozenset(
-    "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG REFLEX.TARGET PACK.DIR CATG EXPOSE_TO_CALSELECTOR "
-    "ARCFILE ORIGFILE CHECKSUM DATASUM".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +90,7 @@ def virtual_keywords(promise: Promise, primary: Mapping[str, Maybe]) -> dict[str
     keywords = {
         key: value
         for key, value in primary.items()
-        if key not in _NOT_INHERITED and not key.startswith("DPR.")
+        if key not in NOT_INHERITED and not key.startswith("DPR.")
     }
     for key, value in promise.assigns:
         keywords[key] = value(primary, EMPTY, EMPTY)

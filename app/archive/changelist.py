@@ -48,11 +48,12 @@ def describe(found: Changes) -> dict[str, Any]:
         "compared": found.compared,
         "truncated": found.next is not None,
         "next": found.next,
-        "changes": [_changed(each) for each in found.changed],
+        "changes": [changed(each) for each in found.changed],
     }
 
 
-def _changed(each: Changed) -> dict[str, Any]:
+def changed(each: Changed) -> dict[str, Any]:
+    """One science frame as JSON."""
     apart = each.difference
     return {
         "dp_id": each.dp_id,

@@ -82,6 +82,9 @@ class RunState:
 
 
 _COLUMNS = ", ".join(Job.__dataclass_fields__)
+_RUN = ", ".join(
+    f"{'w' if name in ('position', 'final') else 'r'}.{name}" for name in RunState.__dataclass_fields__
+)
 
 
 def create(
@@ -100,16 +103,7 @@ def create(
     connection.execute(
         "INSERT INTO job (id, parent, run_id, owner, phase, priority, parameters, execution_duration, "
         "destruction) VALUES (%s, %s, %s, %s, 'PENDING', %s, %s, %s, now() + %s)",
-        [
-            job,
-            parent,
-            run_id,
-            owner,
-            priority,
-            Jsonb(dict(parameters), dumps=orjson.dumps),
-            execution_duration,
-            lifetime,
-        ],
+        [job, parent, run_id, owner, priority, _json(dict(parameters)), execution_duration, lifetime],
     )
     return job
 
@@ -174,12 +168,25 @@ def runs_of(connection: Connection, job: str) -> list[RunState]:
     """The runs that a job wants, in the plan's order."""
     with connection.cursor(row_factory=class_row(RunState)) as cursor:
         cursor.execute(
-            "SELECT r.id, w.position, w.final, r.task, r.recipe, r.pipeline, r.state, r.attempts, r.worker, "
-            "r.started, r.ended, r.elapsed, r.peak_mb, r.reused, r.key, r.products, r.log, r.reason "
-            "FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = %s ORDER BY w.position",
+            f"SELECT {_RUN} FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = %s ORDER BY w.position",
             [job],
         )
         return cursor.fetchall()
+
+
+def runs_below(connection: Connection, job: str) -> list[RunState]:
+    """The runs that the children of a job want, each once, in the order of the children and their plans."""
+    with connection.cursor(row_factory=class_row(RunState)) as cursor:
+        cursor.execute(
+            f"SELECT {_RUN} FROM job c JOIN job_run w ON w.job = c.id JOIN run r ON r.id = w.run "
+            "WHERE c.parent = %s ORDER BY c.created, c.id, w.position",
+            [job],
+        )
+        found: dict[str, RunState] = {}
+        for run in cursor.fetchall():
+            if run.id not in found or run.final:  # one's means may be another's end
+                found[run.id] = run
+        return list(found.values())
 
 
 def events_of(connection: Connection, job: str, after: int = 0) -> list[dict[str, Any]]:
@@ -217,12 +224,7 @@ def begin(
     row = connection.execute(
         "UPDATE job SET phase = 'EXECUTING', started = now(), answers = %s, messages = %s, "
         "error = nullif(%s, '') WHERE id = %s AND phase = 'QUEUED' RETURNING id",
-        [
-            Jsonb(list(answers), dumps=orjson.dumps),
-            Jsonb(list(messages), dumps=orjson.dumps),
-            error,
-            job,
-        ],
+        [_json(list(answers)), _json(list(messages)), error, job],
     ).fetchone()
     if row is not None:
         _news(connection, job)
@@ -264,17 +266,12 @@ def change(
     present = find(connection, job)
     if present.phase != "PENDING" and (parameters is not None or execution_duration is not None):
         raise PhaseError(f"job {job} is {present.phase}; this can be changed while it is PENDING only")
+    new = None if parameters is None else _json(dict(parameters))
     connection.execute(
         "UPDATE job SET destruction = coalesce(%s, destruction), "
         "execution_duration = coalesce(%s, execution_duration), parameters = coalesce(%s, parameters), "
         "priority = coalesce(%s, priority) WHERE id = %s",
-        [
-            destruction,
-            execution_duration,
-            None if parameters is None else Jsonb(dict(parameters), dumps=orjson.dumps),
-            priority,
-            job,
-        ],
+        [destruction, execution_duration, new, priority, job],
     )
 
 
@@ -301,6 +298,10 @@ def _end(connection: Connection, job: str, phase: str, error: str) -> None:
     _news(connection, job)
     if row[0]:
         settle_jobs(connection, [row[0]])
+
+
+def _json(value: Any) -> Jsonb:
+    return Jsonb(value, dumps=orjson.dumps)
 
 
 def _news(connection: Connection, job: str) -> None:

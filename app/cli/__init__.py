@@ -11,7 +11,20 @@ import click
 import psycopg
 import sqlalchemy.exc
 
-from app.cli import archive, associate, jobs, look, products, provenance, rules, run, service, worker
+from app.cli import (
+    archive,
+    associate,
+    changes,
+    jobs,
+    look,
+    products,
+    provenance,
+    quality,
+    rules,
+    run,
+    service,
+    worker,
+)
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
@@ -68,6 +81,8 @@ def main() -> None:
 for command in (
     *archive.COMMANDS,
     *associate.COMMANDS,
+    *quality.COMMANDS,
+    *changes.COMMANDS,
     *look.COMMANDS,
     *run.COMMANDS,
     *jobs.COMMANDS,

@@ -1,9 +1,7 @@
-"""Commands about the index: ingest, certify, breakpoints, db."""
+"""Commands about the index: ingest, breakpoints, db."""
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from rich.console import Console
 from app import config, embedded
 from app.archive.database import connect, upgrade
 from app.archive.index import Index
-from app.archive.quality import Verdict, add_breakpoints, breakpoints, judge
+from app.archive.quality import add_breakpoints, breakpoints
 from app.archive.storing import Stored
 from app.errors import RequestError
 from app.ingest import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES, Ingested, ingest, stale_rules, use_rules
@@ -107,37 +105,6 @@ def _rules(index: Index, settings: config.Settings, console: Console) -> None:
         )
 
 
-def _account() -> str:
-    """The account that runs this; its number where it has no name, as in containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-@click.command("certify", short_help="Accept, reject, hide or show frames.")
-@click.argument("dp_ids", nargs=-1, required=True)
-@click.option("--reject", is_flag=True, help="Take the certification away.")
-@click.option("--hide", is_flag=True, help="Bad quality: never choose it again.")
-@click.option("--show", is_flag=True, help="Undo --hide.")
-@click.option("--reason", default="", help="Why; kept in the history.")
-@click.option("--who", default=_account, help="Who says so; kept in the history.  [default: you]")
-def certify_command(
-    dp_ids: tuple[str, ...], reject: bool, hide: bool, show: bool, reason: str, who: str
-) -> None:
-    """Say that frames passed quality control; masters are chosen only once certified.
-
-    DP_IDS are raw frames, or products by their file's name without .fits. One that is not in the archive
-    leaves all of them as they were.
-    """
-    if reject + hide + show > 1:
-        raise click.UsageError("--reject, --hide and --show exclude each other; call certify for each")
-    verdict: Verdict = "rejected" if reject else "hidden" if hide else "shown" if show else "certified"
-    with open_index(config.read()) as index, index.writing() as (connection, books):
-        count = judge(connection, books, dp_ids, verdict, who, reason)
-    click.echo(f"{count} {verdict}")
-
-
 @click.group("breakpoints")
 def breakpoints_group() -> None:
     """Interventions that no association may cross."""
@@ -210,4 +177,4 @@ def stop_db() -> None:
     click.echo("stopped" if embedded.stop(settings.home) else "was not running")
 
 
-COMMANDS = (ingest_command, certify_command, breakpoints_group, db_group)
+COMMANDS = (ingest_command, breakpoints_group, db_group)

@@ -114,7 +114,9 @@ def run_command(job: str) -> None:
 
 
 @jobs_command.command("list", short_help="List jobs.")
-@click.option("--phase", "phases", multiple=True, type=click.Choice(PHASES, case_sensitive=False))
+@click.option(
+    "--phase", "phases", multiple=True, type=click.Choice(PHASES, case_sensitive=False), help="Only these."
+)
 @click.option("--all", "every", is_flag=True, help="Also those that have ended.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
 def list_command(phases: tuple[str, ...], every: bool, limit: int) -> None:

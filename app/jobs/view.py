@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.archive import jobs, reaping
+from app.archive.calls import PLANNERS
 from app.archive.finding import Connection
 from app.archive.jobs import Job, RunState
 
@@ -19,11 +20,15 @@ _TAIL: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A job with its runs and children; `waits_for` are queues that no living worker serves."""
+    """A job with its runs and children; `waits_for` are queues that no living worker serves.
+
+    `below` are the runs of its children.
+    """
 
     job: Job
     runs: list[RunState]
     children: list[Job]
+    below: list[RunState]
     waits_for: tuple[str, ...]
     quote: datetime | None
 
@@ -43,7 +48,7 @@ class View:
 
         Each has dp_id, category (PRO.CATG), size in bytes, sha256, path, the task that made it, `final`.
         """
-        ordered = sorted(self.runs, key=lambda run: (not run.final, run.position))
+        ordered = sorted((*self.runs, *self.below), key=lambda run: not run.final)
         return [
             {**product, "task": run.task["id"], "final": run.final}
             for run in ordered
@@ -65,14 +70,16 @@ def view(connection: Connection, job: str) -> View:
     """Everything of a job. Raises UnknownJobError."""
     found = jobs.find(connection, job)
     runs, children = jobs.runs_of(connection, job), jobs.children(connection, job)
+    below = jobs.runs_below(connection, job) if children else []
     waiting: set[str] = set()
     if found.phase in jobs.OPEN:
         served = reaping.queues_served(connection, _SILENCE)
-        wanted = {run.pipeline for run in runs if run.state in ("waiting", "ready")}
+        wanted = {run.pipeline for run in (*runs, *below) if run.state in ("waiting", "ready")}
+        if any(each.phase == "QUEUED" for each in (found, *children)):
+            wanted.add(PLANNERS)
         waiting = wanted - served
-        if found.phase == "QUEUED" and "plan" not in served:
-            waiting = {"plan"}
-    return View(found, runs, children, tuple(sorted(waiting)), _quote(connection, runs))
+    quote = _quote(connection, [*runs, *below])
+    return View(found, runs, children, below, tuple(sorted(waiting)), quote)
 
 
 def tail(run: RunState, lines: int = _TAIL) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,11 +19,12 @@ _Look: TypeAlias = Literal["raw", "product", "elsewhere", "run", "asked"]
 _Point: TypeAlias = tuple[float, float]
 
 # Sizes in px.
-_WIDTH: Final = 290
+_WIDTH: Final = 300
 _HEIGHT: Final = 76
 _GAP: Final = (70, 18)
 _MARGIN: Final = 20
-_LETTERS: Final = 45  # of the small type fit into a box
+_LETTERS: Final = 44  # of the small type fit into a box
+_FORBIDDEN: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STYLE: Final = """
 text { font: 10px 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: #222 }
 text.head { font: bold 12px 'DejaVu Sans', Helvetica, Arial, sans-serif }
@@ -51,7 +53,7 @@ def write(chain: Chain, _links: Links) -> bytes:
     places, ways = _layout(len(boxes), edges)
     width = max(x for x, _ in places) + _WIDTH + _MARGIN
     height = max(y for _, y in places) + _HEIGHT + _MARGIN
-    title = escape(f"Provenance of {chain.dp_id}")
+    title = escape(_plain(f"Provenance of {chain.dp_id}"))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" role="img">',
@@ -113,7 +115,7 @@ def _file_box(files: Sequence[File], chain: Chain) -> _Box:
     else:
         lines = (first.id, f"SHA-256 {first.sha256[:16]}…" if first.sha256 else "")
     unknown = list(dict.fromkeys(what for file in files for what in file.unknown))
-    whole = [f"{file.id}  {file.sha256 or ''}".rstrip() for file in files]
+    whole = [f"{file.id}  {file.sha256}" if file.sha256 else file.id for file in files]
     look: _Look = "asked" if first.id == chain.dp_id else first.kind
     return _Box(look, head, lines, "\n".join([head, *whole, *unknown]), "; ".join(unknown))
 
@@ -199,9 +201,10 @@ def _drawn(box: _Box, place: _Point) -> str:
         ),
     ]
     if box.note:
-        at = y + 31 + 12 * len(lines)
+        note = _plain(one_line(f"? {box.note}"))
+        note = note if len(note) <= _LETTERS else f"{note[: _LETTERS - 1]}…"
         texts.append(
-            f'<text class="note" x="{x + 10:g}" y="{at:g}">{escape(_short("? " + box.note, _LETTERS))}</text>'
+            f'<text class="note" x="{x + 10:g}" y="{y + 31 + 12 * len(lines):g}">{escape(note)}</text>'
         )
     rectangle = f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="3"/>'
     return f'<g class="{box.look}"><title>{escape(_plain(box.whole))}</title>{rectangle}{"".join(texts)}</g>'
@@ -209,7 +212,7 @@ def _drawn(box: _Box, place: _Point) -> str:
 
 def _short(text: str, length: int) -> str:
     """One line of at most so many letters; a longer one loses its middle, as dp_ids differ at the ends."""
-    plain = one_line(text)
+    plain = _plain(one_line(text))
     if len(plain) <= length:
         return plain
     half = (length - 1) // 2
@@ -217,5 +220,5 @@ def _short(text: str, length: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Lines that XML can hold."""
-    return "\n".join(map(one_line, text.split("\n")))
+    """The text without what XML 1.0 cannot hold (2.2)."""
+    return _FORBIDDEN.sub(" ", text)

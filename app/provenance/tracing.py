@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,8 @@ _PARAMETER: Final = re.compile(r"PRO\.REC1\.PARAM(\d+)\.NAME")
 _SOURCE: Final = re.compile(r"(PRO\.REC1\.(?:RAW|CAL)\d+)\.NAME")
 _ENDING: Final = re.compile(r"\.(?:fits|fit|fts)(?:\.gz|\.fz|\.z)?$", re.IGNORECASE)
 _HEADER_ONLY: Final = (
-    "only the product's header tells of it: no host, no time, no rules, no checksums of its inputs"
+    "only the product's header tells of it: no host, time, rules, nor checksums of its inputs, and "
+    "parameters as the recipe spells them, which esorex may refuse (UVES writes BOTH where it takes both)"
 )
 
 # Name and SHA-256: what a run says of an input.
@@ -149,7 +151,8 @@ def _of_task(made: Making) -> _Told:
 def _of_header(dp_id: str, category: str, header: Header, sources: Sequence[str]) -> _Told:
     """A run as CPL writes it into its products (PRO.REC1.*): all parameters, the defaults as well.
 
-    `sources` are those that the archive knows; some recipes leave inputs out of the header.
+    `sources` are those that the archive knows; some recipes leave inputs out of the header, and FITS cuts
+    names where they are long. Products whose headers say the same of a run are of one run.
     """
     parameters = [
         f"--{name}={_shown(header.get(f'PRO.REC1.PARAM{match[1]}.VALUE', ''))}"
@@ -157,21 +160,28 @@ def _of_header(dp_id: str, category: str, header: Header, sources: Sequence[str]
         if (match := _PARAMETER.fullmatch(card))
     ]
     inputs = [
-        (str(header.get(f"{match[1]}.CATG", "")), str(name))
+        (str(header.get(f"{match[1]}.CATG", "")), _uncut(str(name), sources))
         for card, name in header.items()
         if (match := _SOURCE.fullmatch(card))
     ]
     pipeline = str(header.get("PRO.REC1.PIPE.ID", ""))
     named = {stem(name) for _, name in inputs}
     inputs += [("", source) for source in sources if source not in named]
+    said = repr((header["PRO.REC1.ID"], pipeline, parameters, inputs))
     run = Run(
-        id=dp_id,
+        id=hashlib.sha256(said.encode()).hexdigest()[:16],
         recipe=str(header["PRO.REC1.ID"]),
         pipeline=pipeline if _PIPELINE.fullmatch(pipeline) else "",
         parameters=tuple(parameters),
         unknown=(_HEADER_ONLY,),
     )
     return _Told(run, tuple((tag, (name, None)) for tag, name in inputs), (Given(dp_id, category, ""),))
+
+
+def _uncut(name: str, sources: Sequence[str]) -> str:
+    """The one source whose name begins so; the name itself where it is whole or fits several."""
+    begun = [source for source in sources if source.startswith(stem(name))]
+    return begun[0] if len(begun) == 1 else name
 
 
 def _shown(value: object) -> str:
@@ -181,8 +191,10 @@ def _shown(value: object) -> str:
 def _chain(dp_id: str, traced: _Traced) -> Chain:
     """The runs that led to a file, each after what it needs: depth first, in the order of inputs."""
     made: dict[str, list[str]] = {}
-    for name, told in traced.maker.items():
+    products: dict[str, dict[Given, None]] = {}
+    for name, told in sorted(traced.maker.items()):
         made.setdefault(told.run.id, []).append(name)
+        products.setdefault(told.run.id, {}).update(dict.fromkeys(told.products))
     runs: dict[str, Run] = {}
     begun: set[str] = set()
     stack = [(dp_id, False)]
@@ -198,7 +210,7 @@ def _chain(dp_id: str, traced: _Traced) -> Chain:
                 for use in inputs
                 if use.file in traced.maker and traced.maker[use.file].run.id not in runs
             ]
-            outputs = _outputs(told.products, [traced.files[each] for each in made[told.run.id]])
+            outputs = _outputs(products[told.run.id], [traced.files[each] for each in made[told.run.id]])
             runs[told.run.id] = replace(
                 told.run,
                 inputs=inputs,

@@ -1,6 +1,6 @@
 """An issuer of our own, for development: users and their passwords in a file, tokens signed by a kept key.
 
-{"ann": {"password": "…", "programmes": ["080.C-0881"]}}
+{"ann": {"password": "…", "programmes": ["080.C-0881"], "roles": ["certifier"]}}
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Account(BaseModel):
 
     password: str = Field(min_length=1)
     programmes: list[str] = []
+    roles: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Issuer:
             "nbf": now,
             "exp": now + timedelta(seconds=VALID_S),
             "programmes": account.programmes,
+            "roles": account.roles,
         }
         return jwt.encode(claims, self.private, "ES256", headers={"kid": _KID})
 

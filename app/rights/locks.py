@@ -22,11 +22,12 @@ EVERYTHING: Final = "*"
 class User:
     """Somebody, or nobody in particular (no name); `programmes` whose locked frames may be read.
 
-    A programme covers its runs; `*` is all programmes.
+    A programme covers its runs; `*` is all programmes. `roles` are what the issuer says of the user.
     """
 
     name: str = ""
     programmes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +101,16 @@ def _covers(programme: str, run: str) -> bool:
 def _utc(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
+def demand_role(user: User, role: str, what: str) -> None:
+    """Raise LoginError or ForbiddenError where this user may not do `what`, which takes a role."""
+    if not user.name:
+        raise LoginError(
+            f"to {what} takes the role {role!r}; log in and send the token as 'Authorization: Bearer <token>'"
+        )
+    if role not in user.roles:
+        raise ForbiddenError(
+            f"to {what} takes the role {role!r}, which the token of {user.name} does not name "
+            "(claim 'roles'); ask who gives out the roles"
+        )

@@ -38,8 +38,9 @@ class Gate:
     def user(self, authorization: str | None) -> User:
         """The user of an Authorization header.
 
-        The token's claim `programmes` (a list of texts) says whose locked frames may be read. Raises
-        LoginError saying what is wrong with the token, IssuerError when the issuer's keys cannot be had.
+        The token's claim `programmes` (a list of texts) says whose locked frames may be read, `roles` what
+        else its user may do. Raises LoginError saying what is wrong with the token, IssuerError when the
+        issuer's keys cannot be had.
         """
         if authorization is None or self.issuer is None or self.find_key is None:
             return User()
@@ -49,10 +50,7 @@ class Gate:
             # particular, and learns at a locked frame that a token is needed.
             return User()
         claims = self._claims(token.strip(), self.find_key)
-        programmes = claims.get("programmes", [])
-        if not isinstance(programmes, list) or not all(isinstance(each, str) for each in programmes):
-            raise LoginError("the token's claim 'programmes' is no list of texts", refused=True)
-        return User(str(claims["sub"]), frozenset(programmes))
+        return User(str(claims["sub"]), _texts(claims, "programmes"), _texts(claims, "roles"))
 
     def _claims(self, token: str, find_key: FindKey) -> dict[str, Any]:
         try:
@@ -69,6 +67,13 @@ class Gate:
         except (jwt.PyJWTError, ValueError) as error:
             # What the library says may repeat a part of the token; this does not, nor does the cause.
             raise LoginError(f"the token {_fault(error)}; log in again", refused=True) from None
+
+
+def _texts(claims: dict[str, Any], name: str) -> frozenset[str]:
+    given = claims.get(name, [])
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise LoginError(f"the token's claim {name!r} is no list of texts", refused=True)
+    return frozenset(given)
 
 
 def open_gate(settings: Settings) -> tuple[Gate, Issuer | None]:

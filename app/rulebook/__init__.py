@@ -1,6 +1,7 @@
 """Rulebooks: one instrument's OCA file, compiled, with an identity and a first night."""
 
 from app.rulebook.book import (
+    NOT_INHERITED,
     ActionBook,
     ClassBook,
     OrgBook,
@@ -24,6 +25,7 @@ from app.rulebook.library import (
 )
 
 __all__ = [
+    "NOT_INHERITED",
     "ActionBook",
     "ClassBook",
     "KeySet",

@@ -21,6 +21,13 @@ BASE_KEYWORDS = frozenset(
     "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG".split()
 )
 
+# What a product does not inherit from its first raw frame: CPL erases DPR, ARCFILE and friends
+# (cpl_dfs.c), and a product has a category of its own.
+NOT_INHERITED = frozenset(
+    "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG REFLEX.TARGET PACK.DIR CATG EXPOSE_TO_CALSELECTOR "
+    "ARCFILE ORIGFILE CHECKSUM DATASUM".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RuleRef:

@@ -18,18 +18,27 @@ from app.oca.syntax import (
     children,
 )
 from app.oca.tokens import Diagnostic, Severity
+from app.rulebook.dictionary import Dictionary
+from app.rulebook.suspects import suspects
 
 # Keywords whose values rules make up; a value of one that nothing assigns can never be met.
 _CATEGORIES = ("RAW.TYPE", "DO.CATG", "DO.CLASS", "REFLEX.CATG", "PACK.DIR")
 
 
-def check(rules: RuleFile, file: Path, installed: frozenset[str] | None = None) -> list[Diagnostic]:
+def check(
+    rules: RuleFile,
+    file: Path,
+    installed: frozenset[str] | None = None,
+    dictionary: Dictionary | None = None,
+) -> list[Diagnostic]:
     """What a parser cannot see, in the order of the lines.
 
     Errors: an action that is executed but not defined, or defined twice. Warnings: actions that are
     never executed, organisation and association rules on a category that nothing assigns or makes,
     recipes that are not among `installed` (None: not checked), science without a product, groups
-    that are no groups, actions that need their own product.
+    that are no groups, actions that need their own product, associations that no product can satisfy, plans
+    wider than the extended validity, makers of one category with different keys, keywords of the instrument
+    that are not in its `dictionary` (None: not checked).
     """
     lines = file.read_bytes().decode("utf-8", "replace").splitlines()
     name = file.name
@@ -46,6 +55,7 @@ def check(rules: RuleFile, file: Path, installed: frozenset[str] | None = None) 
         *_cycles(rules),
         *_recipes(rules, installed),
         *_science(rules),
+        *(("warning", pos, message) for pos, message in suspects(rules, dictionary)),
     ):
         tell(severity, pos, message)
     return sorted(found, key=lambda each: (each.line, each.column, each.message))

@@ -4,7 +4,7 @@
 [MASTER_BIAS_BLUE]                       # a PRO.CATG
 setup = ["DET.WIN1.BINX"]                # keywords that must be equal for two products to be compared
 
-[MASTER_BIAS_BLUE."QC.OUT1.RON.RAW"]     # a number of the header; * stands for anything
+[MASTER_BIAS_BLUE."QC.OUT1.RON.RAW"]     # a number of the header; * and ? as in file names
 unit = "ADU"
 good = [1.0, 4.0]                        # outside: warning; `inf` where there is no limit
 usable = [0.5, 8.0]                      # outside: bad; without it, outside good is bad
@@ -151,7 +151,8 @@ def load_standards(folder: Path, library: Library) -> dict[tuple[str, str], Stan
     for path in sorted(folder.glob(f"*/{FILE}")):
         books = [book for book in library.books if book.instrument == path.parent.name]
         hot = frozenset[str]().union(*(book.hot for book in books))
-        standards, wrong = read_standards(path.read_bytes(), f"{path.parent.name}/{FILE}", hot)
+        made = frozenset(category for book in books for category in book.makers)
+        standards, wrong = read_standards(path.read_bytes(), f"{path.parent.name}/{FILE}", hot, made)
         faults += wrong
         for instrume in {name for book in books for name in book.instrumes}:
             found.update({(instrume, category): standard for category, standard in standards.items()})
@@ -160,8 +161,13 @@ def load_standards(folder: Path, library: Library) -> dict[tuple[str, str], Stan
     return found
 
 
-def read_standards(content: bytes, name: str, hot: frozenset[str]) -> tuple[dict[str, Standard], list[str]]:
-    """The standards of a qc.toml by category, and all its faults; `hot` are the keywords that rules name."""
+def read_standards(
+    content: bytes, name: str, hot: frozenset[str], made: frozenset[str]
+) -> tuple[dict[str, Standard], list[str]]:
+    """The standards of a qc.toml by category, and all its faults.
+
+    `hot` are the keywords that the instrument's rules name, `made` the categories that they make.
+    """
     try:
         tables = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -173,6 +179,8 @@ def read_standards(content: bytes, name: str, hot: frozenset[str]) -> tuple[dict
         if not isinstance(table, dict):
             faults.append(f"{name}: {category} = … is no category; write [{category}]")
             continue
+        if category not in made:
+            faults.append(f"{name} [{category}]: no action of this instrument makes that")
         setup = table.pop("setup", [])
         if not isinstance(setup, list) or not all(isinstance(each, str) for each in setup):
             faults.append(f"{name} [{category}]: setup is a list of keywords")
@@ -183,6 +191,8 @@ def read_standards(content: bytes, name: str, hot: frozenset[str]) -> tuple[dict
             for each in setup
             if each not in hot
         ]
+        if not table:
+            faults.append(f"{name} [{category}]: holds no number")
         thresholds = []
         for parameter, given in table.items():
             place = f'{name} [{category}."{parameter}"]'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
 from app import forms
@@ -29,23 +29,17 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "Nothing of this name is in the archive."},
     406: {"description": "An `Accept` that nothing fits."},
 }
-_PARAMETERS: Final = [
-    {
-        "name": "dp_id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string"},
-        "description": "a product, by its file's name without `.fits`; a raw frame has a chain of one",
-        "example": "r.UVES.2012-03-12T04:49:17.000_RED_SCI_POINT_BLUE_0a1b2c3d",
-    },
-    {
-        "name": "format",
-        "in": "query",
-        "schema": {"type": "string", "enum": list(FORMATS)},
-        "description": "overrides the Accept header; without both, json",
-        "example": "svg",
-    },
-]
+_DP_ID: Final = Path(
+    description="a product, by its file's name without `.fits`; a raw frame has a chain of one",
+    examples=["r.UVES.2012-03-12T04:49:17.000_RED_SCI_POINT_BLUE_0a1b2c3d"],
+)
+_FORMAT: Final = {
+    "name": "format",
+    "in": "query",
+    "schema": {"type": "string", "enum": list(FORMATS)},
+    "description": "overrides the Accept header; without both, json",
+    "example": "svg",
+}
 
 
 def router(links: Links) -> APIRouter:
@@ -56,10 +50,13 @@ def router(links: Links) -> APIRouter:
         "/provenance/{dp_id}",
         summary="How a product was made",
         responses=_RESPONSES,
-        openapi_extra={"parameters": _PARAMETERS},
+        openapi_extra={"parameters": [_FORMAT]},
     )
     def provenance(
-        request: Request, dp_id: str, user: Asker, fields: Annotated[Fields, Depends(forms.read)]
+        request: Request,
+        dp_id: Annotated[str, _DP_ID],
+        user: Asker,
+        fields: Annotated[Fields, Depends(forms.read)],
     ) -> Response:
         """The whole chain back to raw frames.
 

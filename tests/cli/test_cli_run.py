@@ -43,6 +43,9 @@ def test_a_dry_run_shows_the_tasks_in_their_order_and_makes_nothing(
     ]  # fmt: skip
     assert tasks[-1] == f"  naco_img_jitter --combine_method=first (ACTION_IMGJITOBJ {truth.naco_science})"
     assert not (tmp_path / "products").exists()
+    packaged = ask("run", truth.naco_science, "--dry-run", "--package").stdout.splitlines()
+    assert packaged[1:-1] == tasks
+    assert packaged[-1].startswith("  sdp_package (sdp_package COADDED_IMG ")
 
 
 @pytest.mark.parametrize("dry", [["--dry-run"], []])
@@ -131,6 +134,10 @@ def test_a_chain_runs_its_products_are_masters_once_certified_and_nothing_runs_t
     assert f"  COADDED_IMG: {store}" in first.stdout
     again = calsel("run", truth.naco_science, products=store)
     assert again.stdout.count("  reused  ") == 4
+    packaged = calsel("run", truth.naco_science, "--package", products=store)
+    assert packaged.exit_code == 0, packaged.output
+    assert (packaged.stdout.count("  reused  "), packaged.stdout.count("  done  ")) == (4, 1)
+    assert "  done    sdp_package " in packaged.stdout
     masters = [path.stem for path in store.glob("*/*/*.fits") if "COADDED" not in path.name]
     assert calsel("certify", *masters).stdout == f"{len(masters)} certified\n"
     told = calsel("run", truth.naco_science, "--mode", "Raw2Master", "--dry-run")

@@ -19,7 +19,7 @@ select execute(BIAS) from inputFiles where RAW.TYPE == "BIAS" group by TPL.START
 select execute(SCI) from inputFiles where SIG.FRAME == 1 and RAW.TYPE == "SCI";
 action BIAS {
   recipe uves_cal_mbias;
-  product MASTER_BIAS { PRO.CATG = "MASTER_BIAS"; }
+  product MASTER_BIAS { RAW.TYPE = "BIAS"; PRO.CATG = "MASTER_BIAS"; }
 }
 action SCI {
   select file as MASTER_BIAS from calibFiles where PRO.CATG == "MASTER_BIAS" and RAW.TYPE == "BIAS";
@@ -87,7 +87,10 @@ def test_a_sound_text_has_no_findings(tmp_path: Path, text: str) -> None:
         ),
         (
             changed('and RAW.TYPE == "BIAS";', 'and RAW.TYPE == "BAIS";'),
-            ['11:3 warning dead association: nothing makes RAW.TYPE = "BAIS"'],
+            [
+                '11:3 warning dead association: nothing makes RAW.TYPE = "BAIS"',
+                "11:3 warning no action can satisfy MASTER_BIAS: BIAS: its product has RAW.TYPE = BIAS",
+            ],
         ),
         (
             changed(

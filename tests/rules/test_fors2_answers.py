@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from fors2_pool import decoy_rows, read_names, real_rows
-from pools import read_pool
 
 from app.archive.books import activate
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.storing import store
 from app.classify import Frame
+from app.craft.tables import read_pool
 from app.formats import xml
 from app.ingest import use_rules
 from app.rulebook import library, load_library, read_book
@@ -94,8 +94,7 @@ def small_pool(make_shared_database) -> Iterator[Index]:
     made = Index(engine)
     use_rules(made, load_library(RULES), RULES)
     rows = read_pool(RULES / "fors2/pool.txt")
-    frames = [Frame(row.dp_id, row.header, certified=row.certified, hidden=row.hidden) for row in rows]
-    yield fill(made, frames)
+    yield fill(made, rows)
     engine.dispose()
 
 

@@ -2,92 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
-from pools import Expectation, read_expected, read_pool
 
 from app.archive.database import connect
 from app.archive.index import Index
-from app.archive.storing import store
-from app.classify import Frame
-from app.ingest import use_rules
+from app.craft.tables import Expectation, read_expected
+from app.craft.trials import EXPECTED, Trial, fault, folders, try_out
 from app.oca.parser import parse_file
-from app.rulebook import load_library
 from app.rulebook.check import check
-from app.tree import Node, Slot, Tree
 
 RULES = Path(__file__).parents[2] / "rules"
-INSTRUMENTS = sorted(folder.name for folder in RULES.iterdir() if folder.is_dir())
 BOOKS = sorted(RULES.glob("*/*.oca"))
 CASES = [
-    pytest.param(instrument, case, id=f"{case.dp_id}-{case.mode}-{'/'.join(case.path) or '.'}")
-    for instrument in INSTRUMENTS
-    for case in read_expected(RULES / instrument / "expected.txt")
+    pytest.param(folder.name, case, id=f"{case.dp_id}-{case.mode}-{'/'.join(case.path) or '.'}")
+    for folder in folders(RULES)
+    for case in read_expected(folder / EXPECTED)
 ]
-
-
-class Pools:
-    """One index per instrument, filled from its pool when first asked for; answers are kept."""
-
-    def __init__(self, make_database) -> None:
-        self.make_database = make_database
-        self.index = cache(self._index)
-        self.tree = cache(self._tree)
-
-    def _index(self, instrument: str) -> Index:
-        engine = connect(self.make_database())
-        index = Index(engine)
-        use_rules(index, load_library(RULES), RULES)
-        frames = [
-            Frame(row.dp_id, row.header, certified=row.certified, hidden=row.hidden)
-            for row in read_pool(RULES / instrument / "pool.txt")
-        ]
-        with index.connection() as connection:
-            store(connection, index.rules(connection).books, frames)
-        return index
-
-    def _tree(self, instrument: str, dp_id: str, mode: str) -> Tree:
-        return self.index(instrument).associate(dp_id, mode, explain=True)
+Trials = Callable[[str], Trial]
 
 
 @pytest.fixture(scope="module")
-def pools(make_shared_database) -> Iterator[Pools]:
-    made = Pools(make_shared_database)
-    yield made
-    for instrument in INSTRUMENTS:
-        made.index(instrument).engine.dispose()
+def trials(make_shared_database) -> Iterator[Trials]:
+    """Each instrument's trial, made when first asked for."""
+    engine = connect(make_shared_database())
+    with Index(engine).connection() as connection:
+        yield cache(lambda instrument: try_out(connection, RULES / instrument))
+    engine.dispose()
 
 
-def at(node: Node, path: tuple[str, ...]) -> Slot:
-    """The slot at the end of a path of labels."""
-    slots = {slot.label: slot for slot in node.slots}
-    if len(path) == 1:
-        return slots[path[0]]
-    return at(slots[path[0]].chosen[0].node, path[1:])
+def test_every_instrument_has_a_pool_and_a_table() -> None:
+    assert {folder.name for folder in folders(RULES)} == {book.parent.name for book in BOOKS}
 
 
 @pytest.mark.parametrize(("instrument", "case"), CASES)
-def test_the_pool_gives_what_the_table_expects(pools: Pools, instrument: str, case: Expectation) -> None:
-    tree = pools.tree(instrument, case.dp_id, case.mode)
-    if not case.path:
-        if case.chosen:
-            assert tree.root.files[0].dp_id == case.chosen[0]
-        else:
-            assert "not supported" in tree.root.messages[0]
-        return
-    slot = at(tree.root, case.path)
-    assert sorted(choice.node.files[0].dp_id for choice in slot.chosen) == sorted(case.chosen), slot.why
-    if case.chosen:
-        assert {choice.match for choice in slot.chosen} == {case.match}, slot.why
+def test_the_pool_gives_what_the_table_expects(trials: Trials, instrument: str, case: Expectation) -> None:
+    assert fault(trials(instrument).trees[case.dp_id, case.mode], case) == ""
 
 
-def test_every_slot_of_every_pool_accounts_for_its_candidates(pools: Pools) -> None:
-    for instrument in INSTRUMENTS:
-        for case in read_expected(RULES / instrument / "expected.txt"):
-            for slot in pools.tree(instrument, case.dp_id, case.mode).root.slots:
+def test_every_slot_of_every_pool_accounts_for_its_candidates(trials: Trials) -> None:
+    for folder in folders(RULES):
+        for tree in trials(folder.name).trees.values():
+            for slot in tree.root.slots:
                 refused = sum(refusal.count for refusal in slot.why.refused)
                 assert slot.why.seen == len(slot.chosen) + slot.why.surplus + refused
 

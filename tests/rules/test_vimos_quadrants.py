@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pools import read_pool
 
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.storing import store
-from app.classify import Frame
+from app.craft.tables import read_pool
 from app.errors import PlanError
 from app.ingest import use_rules
 from app.plan import make_plan
@@ -37,17 +37,7 @@ def index(make_shared_database) -> Iterator[Index]:
         store(
             connection,
             books,
-            [
-                Frame(
-                    row.dp_id,
-                    row.header,
-                    sha256="0" * 64,
-                    path=f"/archive/{row.dp_id}.fits",
-                    certified=row.certified,
-                    hidden=row.hidden,
-                )
-                for row in rows
-            ],
+            [replace(row, sha256="0" * 64, path=f"/archive/{row.dp_id}.fits") for row in rows],
         )
     yield made
     engine.dispose()

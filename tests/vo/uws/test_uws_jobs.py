@@ -324,6 +324,10 @@ def test_the_calibrations_of_a_night_are_a_job_with_a_job_for_each_group(site: S
     for child in children[1:]:
         site.work(f"/jobs/{child['id']}")
     assert site.text(job, "phase") == "EXECUTING"
+    assert site.json(job)["waitsForWorkersOf"] == ["plan"]
+    made = site.json(job)["results"]
+    assert {each["category"] for each in made} >= {"MASTER_IMG_FLAT", "NACO_IMG_DARK_AVG"}
+    assert len({(each["task"], each["category"]) for each in made}) == len(made)
     broken = f"/jobs/{children[0]['id']}"
     site.change(broken, "phase", PHASE="ABORT")
     assert site.text(job, "phase") == "ERROR"

@@ -1,4 +1,4 @@
-"""`calsel rules`: check rule files like a compiler does, activate and list rulebooks."""
+"""`calsel rules check`, `activate`, `list`: rule files as a compiler sees them, and the active rulebooks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ import click
 from app import config
 from app.ingest import use_rules
 from app.oca.parser import parse_file
+from app.oca.syntax import RuleFile
 from app.opening import open_index
 from app.rulebook import load_library, night_date
 from app.rulebook.check import check
+from app.rulebook.dictionary import Dictionary, read_dictionaries
 from app.terminal import make_console, progress
 from processing.esorex import Esorex, EsorexError
 
 
-@click.group("rules", short_help="Check, activate and list rulebooks.")
-def rules_group() -> None:
-    """Rulebooks in OCA: check them, make them the active ones, list them."""
-
-
-@rules_group.command("check")
+@click.command("check")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -30,15 +27,17 @@ def check_command(files: tuple[Path, ...], quiet: bool) -> None:
     """Print the errors and findings of OCA rule FILES with line, column and caret; exit 1 on errors.
 
     Findings: dead rules, actions never executed, categories that nothing makes, recipes that are not
-    installed, settings without a select, mixed and/or, and more.
+    installed, settings without a select, mixed and/or, associations that no product can satisfy, plans wider
+    than the extended validity, keywords that the instrument's installed dictionaries do not have, and more.
     """
-    installed = _installed()
+    esorex = _esorex()
+    installed = esorex.recipes() if esorex else None
     errors = warnings = 0
     for file in files:
         parsed = parse_file(file)
         found = list(parsed.diagnostics)
         if not parsed.errors:  # what the parser had to skip would be missed all over the file
-            found += check(parsed.rules, file, installed)
+            found += check(parsed.rules, file, installed, _dictionary(esorex, parsed.rules))
         for diagnostic in sorted(found, key=lambda each: (each.line, each.column)):
             errors += diagnostic.severity == "error"
             warnings += diagnostic.severity == "warning"
@@ -50,16 +49,25 @@ def check_command(files: tuple[Path, ...], quiet: bool) -> None:
         raise SystemExit(1)
 
 
-def _installed() -> frozenset[str] | None:
-    """The installed recipes; None, and said so, where esorex is not installed."""
+def _esorex() -> Esorex | None:
+    """Where recipes are installed; None, and said so, where esorex is not."""
     try:
-        return frozenset(Esorex.find().recipes())
+        return Esorex.find()
     except EsorexError as error:
         click.echo(f"recipes are not checked: {error}", err=True)
         return None
 
 
-@rules_group.command("activate")
+def _dictionary(esorex: Esorex | None, rules: RuleFile) -> Dictionary | None:
+    """The dictionaries of the pipelines whose recipes a book runs; None where none is installed."""
+    if esorex is None:
+        return None
+    named = {recipe.name for action in rules.actions for recipe in action.recipes}
+    pipelines = {esorex.pipeline_of(recipe).path.name for recipe in named & esorex.recipes()}
+    return read_dictionaries(sorted(pipelines))
+
+
+@click.command("activate")
 def activate_command() -> None:
     """Make the rulebooks of CALSEL_RULES the active ones and index every frame under them.
 
@@ -77,13 +85,10 @@ def activate_command() -> None:
         click.echo("nothing to change")
 
 
-@rules_group.command("list")
+@click.command("list")
 def list_command() -> None:
     """The active rulebooks: name, first night, INSTRUME values, checksum."""
     with open_index(config.read()) as index, index.connection() as connection:
         for book in index.rules(connection).library.books:
             names = " ".join(book.instrumes)
             click.echo(f"{book.name}  from {night_date(book.start)}  {names}  {book.checksum[:12]}")
-
-
-COMMANDS = (rules_group,)

@@ -1,0 +1,1 @@
+"""The bench of whoever writes rulebooks: tables tried, coverage, cascades as maps, rules explained, pages."""

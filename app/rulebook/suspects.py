@@ -1,0 +1,165 @@
+"""Findings in what associations ask for: what nothing can satisfy, windows and keys that contradict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from app.header import UNDEFINED, Maybe, Undefined
+from app.oca.conditions import Condition, canonical, take_apart
+from app.oca.syntax import Action, Association, Number, Pos, ProductBlock, RuleFile, Text, Truth, keys
+from app.rulebook.book import NOT_INHERITED
+from app.rulebook.dictionary import Dictionary
+from app.rulebook.spans import spans
+
+Finding = tuple[Pos, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A product of an action: what its header surely holds, and the sets of keywords its groups share."""
+
+    action: str
+    keywords: Mapping[str, Maybe]
+    grouped: tuple[frozenset[str], ...]
+
+
+def suspects(rules: RuleFile, dictionary: Dictionary | None = None) -> Iterator[Finding]:
+    """What is wrong with associations and products; `dictionary` None: keywords are not looked up."""
+    made = _made(rules)
+    joined: dict[str, set[str]] = defaultdict(set)
+    for action in rules.actions:
+        for rule in action.associations:
+            condition = take_apart(rule.condition)
+            yield from _limits(rule, condition)
+            category = _category(condition) if rule.source == "calibFiles" else None
+            if category:
+                joined[category] |= {mine for mine, _ in condition.joins}
+                yield from _unsatisfied(rule, condition, category, made.get(category, []))
+    yield from _keys(rules, made, joined)
+    if dictionary is not None:
+        yield from _unknown(rules, dictionary)
+
+
+def _limits(rule: Association, condition: Condition) -> Iterator[Finding]:
+    least, most = rule.limits
+    if least > most > 0:
+        yield rule.pos, f"{rule.label} wants at least {least} files and at most {most}"
+    plan, extended = spans(condition)
+    if condition.soft and (plan[0] < extended[0] or plan[1] > extended[1]):
+        inner, outer = (f"{low:+g} to {high:+g} d" for low, high in (plan, extended))
+        yield rule.pos, f"the plan of {rule.label} ({inner}) is wider than its extended validity ({outer})"
+
+
+def _category(condition: Condition) -> str | None:
+    literals = dict(condition.literals)
+    found = literals.get("PRO.CATG", literals.get("DO.CATG"))
+    return found if isinstance(found, str) else None
+
+
+def _unsatisfied(
+    rule: Association, condition: Condition, category: str, makers: list[_Made]
+) -> Iterator[Finding]:
+    """Of a category that actions make, none of the products fulfils what is asked; or nothing makes it."""
+    if not makers:
+        # A static file has no calibration plan: it is good until a newer one is there.
+        if condition.soft:
+            yield rule.pos, f"{rule.label} has a calibration plan, but no action makes {category}"
+        return
+    reasons = [_conflict(condition, made) for made in makers]
+    if all(reasons):
+        told = "; ".join(dict.fromkeys(f"{m.action}: {r}" for m, r in zip(makers, reasons, strict=True)))
+        yield rule.pos, f"no action can satisfy {rule.label}: {told}"
+
+
+def _conflict(condition: Condition, made: _Made) -> str:
+    """The first clause that the product surely fails; "" when none."""
+    for name, wanted in condition.literals:
+        value = made.keywords.get(name)
+        if isinstance(value, Undefined):
+            return f"its product has no {name}"
+        if value is not None and canonical(value) != canonical(wanted):
+            return f"its product has {name} = {value}"
+    for mine, _ in condition.joins:
+        if isinstance(made.keywords.get(mine), Undefined):
+            return f"its product has no {mine}"
+    return ""
+
+
+def _made(rules: RuleFile) -> dict[str, list[_Made]]:
+    """The products of executed actions by PRO.CATG, and by DO.CATG where that differs."""
+    found: dict[str, list[_Made]] = defaultdict(list)
+    executed: dict[str, list[tuple[Condition, frozenset[str], bool]]] = defaultdict(list)
+    for rule in rules.org_rules:
+        alone = any(key.scope == "SIG" and key.name == "FRAME" for key in keys(rule.condition))
+        executed[rule.action].append((take_apart(rule.condition), frozenset(rule.group_by), alone))
+    for action in rules.actions:
+        for condition, group_by, alone in executed[action.name]:
+            for product in action.products:
+                keywords = _keywords(condition, product)
+                made = _Made(action.name, keywords, () if alone else (group_by,))
+                names = {keywords.get("PRO.CATG"), keywords.get("DO.CATG")}
+                for name in names:
+                    if isinstance(name, str):
+                        found[name].append(made)
+    return found
+
+
+def _keywords(condition: Condition, product: ProductBlock) -> dict[str, Maybe]:
+    """What the product surely holds: its block's, the literals of its raw frames; undefined what it loses."""
+    found: dict[str, Maybe] = dict.fromkeys(NOT_INHERITED, UNDEFINED)
+    for name, value in condition.literals:
+        if name.startswith("DPR."):
+            found[name] = UNDEFINED
+        elif name not in NOT_INHERITED:
+            found[name] = value
+    for assign in product.assigns:
+        if isinstance(assign.value, Text | Number | Truth):
+            found[assign.key] = assign.value.value
+        else:
+            found.pop(assign.key, None)  # a copy: anything
+    if isinstance(found.get("DO.CATG"), Undefined):
+        if "PRO.CATG" in found:
+            found["DO.CATG"] = found["PRO.CATG"]
+        else:
+            del found["DO.CATG"]
+    return found
+
+
+def _keys(
+    rules: RuleFile, made: Mapping[str, list[_Made]], joined: Mapping[str, set[str]]
+) -> Iterator[Finding]:
+    """A category that is asked for by a key which one maker groups by, and another does not."""
+    actions: dict[str, Action] = {action.name: action for action in rules.actions}
+    for category, makers in made.items():
+        grouped = [(each.action, names) for each in makers for names in each.grouped]
+        if len({name for name, _ in grouped}) < 2:
+            continue
+        for key in sorted(joined[category]):
+            with_key = {action for action, names in grouped if key in names}
+            without = [action for action, names in grouped if key not in names]
+            for action in dict.fromkeys(without):
+                if with_key - {action}:
+                    other = ", ".join(sorted(with_key - {action}))
+                    said = f"{category} is asked for by {key}: {other} groups by it, {action} does not"
+                    yield actions[action].pos, said
+
+
+def _unknown(rules: RuleFile, dictionary: Dictionary) -> Iterator[Finding]:
+    """Keywords of the instrument that its dictionaries do not have, each where it is first named."""
+    conditions = [
+        *(rule.condition for rule in rules.class_rules),
+        *(rule.condition for rule in rules.org_rules),
+        *(rule.condition for action in rules.actions for rule in action.associations),
+    ]
+    first: dict[str, Pos] = {}
+    for condition in conditions:
+        for key in keys(condition):
+            first.setdefault(key.name, key.pos)
+    for rule in rules.org_rules:
+        for name in rule.group_by:
+            first.setdefault(name, rule.pos)
+    for name, pos in first.items():
+        if not dictionary.knows(name):
+            yield pos, f"no dictionary of the instrument has {name}"
