@@ -127,7 +127,9 @@ def _slot_inputs(tree: Tree, slot: Slot, tasks: dict[_Group, Task]) -> list[Inpu
             inputs.append(_file(choice.node.files[0]))
         elif choice.node.complete or slot.minimum:
             product: Product = choice.product
-            inputs.append(InputProduct(product.tag, _add(tree, choice.node, tasks), product.category))
+            task = _add(tree, choice.node, tasks)
+            wanted = InputProduct(product.tag, task, product.category, optional=not slot.minimum)
+            inputs.append(wanted)
     return inputs
 
 

@@ -34,7 +34,8 @@ from app.archive.calls import call
 from app.archive.database import connect, upgrade
 from app.archive.index import Index
 from app.archive.reaping import Presence
-from app.archive.runs import Claim, WantedRun
+from app.archive.runs import Claim
+from app.archive.wanting import WantedRun, want
 from app.config import ROOT
 from app.embedded import lease
 from app.ingest import ingest, use_rules
@@ -59,7 +60,7 @@ SCIENCES = 40
 class _NoOp(Hands):
     """Hands whose recipes take no time and make nothing."""
 
-    def _make(self, claim: Claim, stop: threading.Event) -> TaskResult:
+    def _make(self, claim: Claim, stop: threading.Event) -> TaskResult:  # noqa: ARG002 (it ends at once)
         return TaskResult(claim.task["id"], claim.task["recipe"], "done", key=claim.id)
 
 
@@ -77,7 +78,7 @@ def main() -> int:
             lines += _no_ops(index, database.url, place)
             with _workers(database.url, place, 1) as workers:
                 lines += _idle(workers)
-                lines += _dispatch(index, place, sciences[0])
+                lines += _dispatch(index, sciences[0])
                 lines += _known(index, sciences[0])
             with _workers(database.url, place, 3):
                 lines += _busy(index, sciences[1:])
@@ -124,7 +125,7 @@ def _no_ops(index: Index, url: str, place: Path) -> list[Line]:
         begun = time.perf_counter()
         runs.changing(connection)
         jobs.begin(connection, job, [], [], "")
-        call(connection, runs.want(connection, job, _graph(), []))
+        call(connection, want(connection, job, _graph(), []))
         connection.commit()
         _wait(index, [job])
         elapsed = time.perf_counter() - begun
@@ -177,7 +178,7 @@ def _idle(workers: Sequence[subprocess.Popen[bytes]]) -> list[Line]:
     return [Line("an idle worker", f"{megabytes:.0f} MB", "< 200 MB", megabytes < 200)]
 
 
-def _dispatch(index: Index, place: Path, science: str) -> list[Line]:
+def _dispatch(index: Index, science: str) -> list[Line]:
     """From ready to done, less what the recipe's own process took."""
     job = _submit(index, science)
     _wait(index, [job])

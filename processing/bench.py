@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from processing import process
 from processing.esorex import Esorex, EsorexError, Pipeline
-from processing.graph import InputFile, InputProduct, Task, tag_of
+from processing.graph import InputFile, InputProduct, Task, tag_of, without
 from processing.process import Limits, Outcome
 from processing.products import ProductFile, listed_products, read_product, sha256
 from processing.recipes import command, is_ours, pipeline_of
@@ -87,7 +87,7 @@ class Bench:
                 task.id, task.recipe, "failed", elapsed=time.monotonic() - begun, reason=str(error)
             )
         key = content_key(task.recipe, pipeline.id, task.parameters, inputs)
-        note = ""
+        note = without(task, {name for name, result in upstream.items() if not result.products})
         try:
             products = self.store.find(key)
         except DamagedEntryError as error:
@@ -103,7 +103,7 @@ class Bench:
             () if lacking else products,
             self.store.path(key) / "esorex.log",
             time.monotonic() - begun,
-            reason=lacking,
+            reason=lacking or note,
         )
 
     def _files(self, wanted: InputFile | InputProduct, upstream: Mapping[str, TaskResult]) -> list[InputFile]:
@@ -113,7 +113,7 @@ class Bench:
             case InputProduct():
                 made = [(tag_of(wanted, p.category), p) for p in upstream[wanted.task].products]
                 taken = [InputFile(tag, str(p.path), p.sha256) for tag, p in made if tag is not None]
-                if not taken and not wanted.others:
+                if not taken and not wanted.others and not wanted.optional:
                     raise InputError(
                         f"{wanted.task!r} made no {wanted.category}, which is needed as {wanted.tag}"
                     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
@@ -26,13 +27,14 @@ class InputProduct:
     """A product that another task of the plan will make, by that task's id and PRO.CATG.
 
     With `others` it is all that the task makes beside that category, however much that is; the PRO.CATG of
-    each stands behind the tag.
+    each stands behind the tag. An `optional` one is left out when the task that should make it fails.
     """
 
     tag: str
     task: str
     category: str
     others: bool = False
+    optional: bool = False
 
 
 Input: TypeAlias = InputFile | InputProduct
@@ -65,6 +67,16 @@ class Task:
     origin: str = ""
 
 
+def without(task: Task, failed: Set[str]) -> str:
+    """What a task had to do without, for its report; "" when it had everything."""
+    lacking = [
+        f"{wanted.category} (of {wanted.task}, which failed)"
+        for wanted in task.inputs
+        if isinstance(wanted, InputProduct) and wanted.optional and wanted.task in failed
+    ]
+    return f"made without {', '.join(lacking)}" if lacking else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Tasks, each after the ones it needs; the last is the science task."""
@@ -91,6 +103,7 @@ class Walker:
             )
         self._waiting = {task.id: task for task in plan.tasks}
         self._needs = {task.id: _needs(task) for task in plan.tasks}
+        self._demands = {task.id: _demands(task) for task in plan.tasks}
         for task_id, needs in self._needs.items():
             for unknown in sorted(needs - self._waiting.keys()):
                 raise PlanError(
@@ -100,7 +113,7 @@ class Walker:
             TopologicalSorter(self._needs).prepare()
         except CycleError as error:
             raise PlanError(f"tasks wait for each other in a circle: {' -> '.join(error.args[1])}") from None
-        self._finished: set[str] = set()
+        self._settled: set[str] = set()
 
     @property
     def done(self) -> bool:
@@ -108,32 +121,40 @@ class Walker:
         return not self._waiting
 
     def ready(self) -> tuple[Task, ...]:
-        """The waiting tasks whose needs are all finished, in the plan's order (those begun included)."""
-        return tuple(task for task in self._waiting.values() if self._needs[task.id] <= self._finished)
+        """The waiting tasks whose needs are all settled, in the plan's order (those begun included)."""
+        return tuple(task for task in self._waiting.values() if self._needs[task.id] <= self._settled)
 
     def finish(self, task_id: str) -> None:
         """Settle a ready task as finished. Raises ValueError when it is not ready."""
         self._settle(task_id)
-        self._finished.add(task_id)
 
     def fail(self, task_id: str) -> tuple[Task, ...]:
         """Settle a ready task as failed; returns all tasks that this blocks, in the plan's order.
 
-        Raises ValueError when the task is not ready.
+        A task that could do without is not blocked. Raises ValueError when the task is not ready.
         """
         self._settle(task_id)
         lost = {task_id}
-        while more := {other for other in self._waiting.keys() - lost if self._needs[other] & lost}:
+        while more := {other for other in self._waiting.keys() - lost if self._demands[other] & lost}:
             lost |= more
+        self._settled |= lost
         return tuple(self._waiting.pop(other) for other in list(self._waiting) if other in lost)
 
     def _settle(self, task_id: str) -> None:
-        if task_id not in self._waiting or not self._needs[task_id] <= self._finished:
+        if task_id not in self._waiting or not self._needs[task_id] <= self._settled:
             raise ValueError(
                 f"task {task_id!r} is not ready: settled already, still in need, or not of this plan"
             )
         del self._waiting[task_id]
+        self._settled.add(task_id)
 
 
 def _needs(task: Task) -> frozenset[str]:
     return frozenset(wanted.task for wanted in task.inputs if isinstance(wanted, InputProduct))
+
+
+def _demands(task: Task) -> frozenset[str]:
+    """The needs that it cannot do without."""
+    return frozenset(
+        wanted.task for wanted in task.inputs if isinstance(wanted, InputProduct) and not wanted.optional
+    )

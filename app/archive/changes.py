@@ -99,7 +99,7 @@ def changes(
         _demand_few(connection, happened, most_undone)
         wanted = None if instrument is None else set(now.library.instrumes(instrument))
         found = _suspects(connection, now, happened)
-        with what_if(connection, Wish(as_of=since)):
+        with what_if(connection, Wish(as_of=since), now.books):
             then = _rules_then(connection, now, happened, revisions[0])
             found |= _suspects(connection, then, happened)
             page, rest = _page(connection, found, wanted, after, limit)

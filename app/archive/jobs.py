@@ -13,7 +13,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection
-from app.archive.runs import NEWS, changing, settle_jobs, unwanted
+from app.archive.runs import NEWS, changing, settle_jobs
+from app.archive.wanting import unwanted
 from app.errors import CalselError
 
 OPEN = ("QUEUED", "EXECUTING")
@@ -100,9 +101,10 @@ def create(
 ) -> str:
     """A new job in phase PENDING; returns its id, which cannot be guessed."""
     job = secrets.token_urlsafe(12)
-    connection.execute(
+    connection.execute(  # several in one transaction have an order, too
         "INSERT INTO job (id, parent, run_id, owner, phase, priority, parameters, execution_duration, "
-        "destruction) VALUES (%s, %s, %s, %s, 'PENDING', %s, %s, %s, now() + %s)",
+        "destruction, created) "
+        "VALUES (%s, %s, %s, %s, 'PENDING', %s, %s, %s, now() + %s, clock_timestamp())",
         [job, parent, run_id, owner, priority, _json(dict(parameters)), execution_duration, lifetime],
     )
     return job

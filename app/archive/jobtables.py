@@ -112,13 +112,14 @@ class RunRow(SQLModel, table=True):
 
 
 class NeedRow(SQLModel, table=True):
-    """A run takes products of another."""
+    """A run takes products of another; an `optional` one it does without when that fails."""
 
     __tablename__ = "run_need"
     __table_args__ = (Index("run_need_back", "needs"),)
 
     run: str = Field(sa_column=Column(Text, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True))
     needs: str = Field(sa_column=Column(Text, ForeignKey("run.id"), primary_key=True))
+    optional: bool
 
 
 class WantRow(SQLModel, table=True):

@@ -7,7 +7,7 @@ takes one or two milliseconds, a recipe at least a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +21,6 @@ from app.archive.finding import Connection
 _LOCK = 0x4A4F4253
 # Other sessions hear of a job's news and of a run to be given up on these channels.
 NEWS, GIVE_UP = "calsel_job", "calsel_give_up"
-
-
-@dataclass(frozen=True, slots=True)
-class WantedRun:
-    """A run as a plan wants it: its plan key, its task as JSON, the plan keys of what it needs."""
-
-    id: str
-    recipe: str
-    pipeline: str
-    task: Mapping[str, Any]
-    needs: tuple[str, ...]
-    final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,56 +61,6 @@ class Ending:
 def changing(connection: Connection) -> None:
     """Wait until no other transaction changes runs or jobs; held until this one ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-
-
-def known(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, bool, list[dict[str, Any]]]]:
-    """(state, whether another job may try it again, products) of those of these runs that exist.
-
-    What a recipe itself refused, it refuses again. Inputs that were not there may be there now: then the
-    run had not even a content key.
-    """
-    rows = connection.execute(
-        "SELECT id, state, heals OR coalesce(key, '') = '', products FROM run WHERE id = ANY(%s)", [list(ids)]
-    )
-    return {run: (state, heals, products) for run, state, heals, products in rows}
-
-
-def want(connection: Connection, job: str, runs: Sequence[WantedRun], stale: Iterable[str]) -> list[Token]:
-    """Make a job's runs known, each after those it needs; returns the calls for those that may start.
-
-    Runs that exist are shared. Those named in `stale` (ended without products that can be had) are to be
-    done again. Call `changing` first.
-    """
-    priority = _priority(connection, job)
-    columns = [
-        (run.id, run.recipe, run.pipeline, Jsonb(run.task, dumps=orjson.dumps), priority) for run in runs
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO run (id, recipe, pipeline, task, state, priority) "
-            "VALUES (%s, %s, %s, %s, 'waiting', %s) "
-            "ON CONFLICT (id) DO UPDATE SET priority = greatest(run.priority, excluded.priority)",
-            columns,
-        )
-        cursor.executemany(
-            "INSERT INTO run_need (run, needs) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            [(run.id, need) for run in runs for need in run.needs],
-        )
-        cursor.executemany(
-            "INSERT INTO job_run (job, run, position, final) VALUES (%s, %s, %s, %s)",
-            [(job, run.id, position, run.final) for position, run in enumerate(runs)],
-        )
-    connection.execute(
-        "UPDATE run SET state = 'waiting', attempts = 0, reason = '', heals = false, ended = NULL "
-        "WHERE id = ANY(%s)",
-        [list(stale)],
-    )
-    ids = [run.id for run in runs]
-    for failed in connection.execute("SELECT id FROM run WHERE id = ANY(%s) AND state = 'failed'", [ids]):
-        _block(connection, failed[0])
-    tokens = _ready(connection, ids)
-    settle_jobs(connection, [job])
-    return tokens
 
 
 def claim(connection: Connection, run: str, worker: str) -> Claim | None:
@@ -192,10 +130,9 @@ def settle(
     tell(connection, mine.id, kind, worker, ending.reason)
     if again_after is not None:
         return [Token(mine.id, row[0], row[1], again_after)]
-    if ending.state == "failed":
-        _block(connection, mine.id)
-    after = connection.execute("SELECT run FROM run_need WHERE needs = %s", [mine.id])
-    tokens = _ready(connection, [run for (run,) in after])
+    settled = [mine.id, *(block(connection, mine.id) if ending.state == "failed" else ())]
+    after = connection.execute("SELECT DISTINCT run FROM run_need WHERE needs = ANY(%s)", [settled])
+    tokens = make_ready(connection, [run for (run,) in after])
     _settle_jobs_of(connection, [mine.id])
     return tokens
 
@@ -212,20 +149,6 @@ def give_back(connection: Connection, mine: Claim, worker: str, why: str) -> lis
     return [Token(*row) for row in rows]
 
 
-def unwanted(connection: Connection, job: str) -> None:
-    """Cancel the runs that only this job (which has ended) wanted. Call `changing` first."""
-    rows = connection.execute(
-        "UPDATE run SET state = 'cancelled', fence = fence + 1, ended = now() "
-        "WHERE id IN (SELECT run FROM job_run WHERE job = %s) AND state IN ('waiting', 'ready', 'running') "
-        "AND NOT EXISTS (SELECT 1 FROM job_run w JOIN job j ON j.id = w.job WHERE w.run = run.id "
-        "AND j.phase IN ('QUEUED', 'EXECUTING')) RETURNING id",
-        [job],
-    ).fetchall()
-    for (run,) in rows:
-        tell(connection, run, "cancelled", None, "no job wants it any more")
-        connection.execute("SELECT pg_notify(%s, %s)", [GIVE_UP, run])
-
-
 def tell(connection: Connection, run: str, kind: str, worker: str | None, detail: str = "") -> None:
     """Write an event of a run, and let those hear who wait for news of the jobs that want it."""
     connection.execute(
@@ -237,10 +160,15 @@ def tell(connection: Connection, run: str, kind: str, worker: str | None, detail
 
 
 def settle_jobs(connection: Connection, jobs: Sequence[str]) -> None:
-    """End those of these jobs whose runs (or children) have all ended. Call `changing` first."""
+    """End those of these jobs whose runs (or children) have all ended. Call `changing` first.
+
+    A job is complete when all that it was asked for is there; a calibration that it could do without may
+    have failed.
+    """
     rows = connection.execute(
         "UPDATE job SET ended = now(), phase = CASE WHEN EXISTS ("
-        "  SELECT 1 FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = job.id AND r.state <> 'done') "
+        "  SELECT 1 FROM job_run w JOIN run r ON r.id = w.run "
+        "  WHERE w.job = job.id AND w.final AND r.state <> 'done') "
         "  OR job.error IS NOT NULL OR EXISTS ("
         "  SELECT 1 FROM job c WHERE c.parent = job.id AND c.phase <> 'COMPLETED') "
         "THEN 'ERROR' ELSE 'COMPLETED' END "
@@ -266,22 +194,24 @@ def _settle_jobs_of(connection: Connection, runs: Sequence[str]) -> None:
     settle_jobs(connection, [job for (job,) in rows])
 
 
-def _ready(connection: Connection, runs: Sequence[str]) -> list[Token]:
+def make_ready(connection: Connection, runs: Sequence[str]) -> list[Token]:
     """Those of these waiting runs that need nothing more become ready."""
     rows = connection.execute(
         "UPDATE run SET state = 'ready', ready = now() WHERE id = ANY(%s) AND state = 'waiting' "
         "AND NOT EXISTS (SELECT 1 FROM run_need n JOIN run u ON u.id = n.needs "
-        "WHERE n.run = run.id AND u.state <> 'done') RETURNING id, pipeline, priority",
+        "WHERE n.run = run.id AND u.state <> 'done' "
+        "AND NOT (n.optional AND u.state IN ('failed', 'blocked', 'cancelled'))) "
+        "RETURNING id, pipeline, priority",
         [list(runs)],
     )
     return [Token(*row) for row in rows.fetchall()]
 
 
-def _block(connection: Connection, failed: str) -> None:
-    """All that waits for a failed run, and all that waits for those."""
+def block(connection: Connection, failed: str) -> list[str]:
+    """All that cannot do without a failed run, and all that cannot do without those."""
     rows = connection.execute(
         "WITH RECURSIVE lost(id) AS (SELECT %s::text UNION "
-        "  SELECT n.run FROM run_need n JOIN lost ON n.needs = lost.id) "
+        "  SELECT n.run FROM run_need n JOIN lost ON n.needs = lost.id AND NOT n.optional) "
         "UPDATE run SET state = 'blocked', ended = now(), "
         "reason = 'it needs ' || (SELECT task ->> 'id' FROM run WHERE id = %s) || ', which failed' "
         "WHERE id IN (SELECT id FROM lost) AND id <> %s AND state IN ('waiting', 'ready') RETURNING id",
@@ -292,9 +222,4 @@ def _block(connection: Connection, failed: str) -> None:
         tell(connection, run, "blocked", None)
     if lost:
         _settle_jobs_of(connection, lost)
-
-
-def _priority(connection: Connection, job: str) -> int:
-    row = connection.execute("SELECT priority FROM job WHERE id = %s", [job]).fetchone()
-    assert row is not None
-    return int(row[0])
+    return lost

@@ -147,7 +147,10 @@ class GroupRow(SQLModel, table=True):
     """A group of frames; one per (book, rule, partition). `content` is equal for equal action and frames."""
 
     __tablename__ = "frame_group"
-    __table_args__ = (Index("frame_group_place", "book_id", "rule", "part", unique=True),)
+    __table_args__ = (
+        Index("frame_group_place", "book_id", "rule", "part", unique=True),
+        Index("frame_group_time", "book_id", "action", "middle"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
     book_id: int = Field(foreign_key="book.id")

@@ -22,12 +22,17 @@ from app.rulebook import Rulebook, library, read_book
 
 
 @contextmanager
-def what_if(connection: Connection, wish: Wish) -> Iterator[None]:
-    """Inside, the archive is as the wish wants it; afterwards nothing has happened."""
+def what_if(
+    connection: Connection, wish: Wish, known: Mapping[int, Rulebook] | None = None
+) -> Iterator[None]:
+    """Inside, the archive is as the wish wants it; afterwards nothing has happened.
+
+    `known` are the rulebooks that are active now, which need not be compiled again where they were then.
+    """
     with connection.transaction(force_rollback=True):
         lock(connection)
         if wish.as_of is not None:
-            _rewind(connection, wish.as_of)
+            _rewind(connection, wish.as_of, known)
         if wish.exclude:
             rows = connection.execute("SELECT id FROM frame WHERE dp_id = ANY(%s)", [sorted(wish.exclude)])
             set_flag(connection, active_books(connection), [number for (number,) in rows], "hidden", True)
@@ -43,8 +48,23 @@ def revision_at(connection: Connection, moment: datetime) -> int:
     return int(row[0])
 
 
-def _rewind(connection: Connection, moment: datetime) -> None:
+def _rewind(connection: Connection, moment: datetime, known: Mapping[int, Rulebook] | None) -> None:
     """Rulebooks, frames, their content and flags, and breakpoints as they were."""
+    books = known if known is not None and _same_books(connection, moment) else _books(connection, moment)
+    _drop_later(connection, books, moment)
+    _restore(connection, books, moment)
+    _reset(connection, books, moment, "certified", ("certified", "rejected"))
+    _reset(connection, books, moment, "hidden", ("hidden", "shown"))
+    connection.execute("DELETE FROM breakpoint WHERE added_at > %s", [moment])
+
+
+def _same_books(connection: Connection, moment: datetime) -> bool:
+    row = connection.execute("SELECT 1 FROM book_event WHERE at > %s LIMIT 1", [moment]).fetchone()
+    return row is None
+
+
+def _books(connection: Connection, moment: datetime) -> dict[int, Rulebook]:
+    """The rulebooks that were active, made so again."""
     rows = connection.execute(
         "SELECT DISTINCT ON (book_id) b.text, b.name, e.active "
         "FROM book_event e JOIN book b ON b.id = e.book_id WHERE e.at <= %s "
@@ -52,12 +72,7 @@ def _rewind(connection: Connection, moment: datetime) -> None:
         [moment],
     )
     activate(connection, library(read_book(text, name) for text, name, active in rows if active))
-    books = active_books(connection)
-    _drop_later(connection, books, moment)
-    _restore(connection, books, moment)
-    _reset(connection, books, moment, "certified", ("certified", "rejected"))
-    _reset(connection, books, moment, "hidden", ("hidden", "shown"))
-    connection.execute("DELETE FROM breakpoint WHERE added_at > %s", [moment])
+    return active_books(connection)
 
 
 def _drop_later(connection: Connection, books: Mapping[int, Rulebook], moment: datetime) -> None:

@@ -178,10 +178,15 @@ class _Case:
             ]
             given = f"    [{'; '.join(dict.fromkeys(values))}]" if values else ""
             yield f"  refused {refused.get((clause.text, clause.line), 0):4}  {clause.text}{given}"
+        texts = {clause.text for clause in wanted.condition.clauses}
+        for each in slot.why.refused:
+            if each.clause not in texts:
+                yield f"  refused {each.count:4}  {each.clause}"
         for choice in slot.chosen:
             days = "" if choice.days is None else f" {choice.days:+.2f} d"
             yield f"  chose {choice.node.files[0].dp_id}{days} {choice.match}"
-        yield from (f"  {line}" for line in reasons(slot))
+        # What was counted is told above.
+        yield from (f"  {line}" for line in reasons(replace(slot, why=replace(slot.why, counted=False))))
 
     def _condition(self, wanted: Wanted, action: str) -> Expr:
         rule: Association = next(
@@ -211,6 +216,9 @@ class _Case:
             )
             yield f"{lead} association {wanted.label} of {asker}: {said}, as {each.pool} {each.tag}"
             yield from clauses(self._condition(wanted, action), each.keywords, group.keywords)
+        if offered:
+            chosen = [line for line in self.association(wanted, action, asker, lead) if "  chose " in line]
+            yield from chosen or ["  nothing was chosen"]
 
     def _candidates(self, dp_id: str) -> Iterator[Candidate]:
         """The file itself, and the virtual products of its groups."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from app.archive.runs import WantedRun
+from app.archive.wanting import WantedRun
 from processing.graph import InputFile, InputProduct, Plan, Task, tag_of
 
 
@@ -41,8 +41,18 @@ def wanted_runs(plan: Plan, pipeline_of: Callable[[str], str], final: Sequence[s
             "inputs": inputs,
             "origin": task.origin,
         }
-        needs = tuple(sorted({found[i.task].id for i in task.inputs if isinstance(i, InputProduct)}))
-        found[task.id] = WantedRun(key, task.recipe, pipeline, body, needs, task.id in final)
+        taken = [i for i in task.inputs if isinstance(i, InputProduct)]
+        demands = {found[i.task].id for i in taken if not i.optional}
+        optional = {found[i.task].id for i in taken} - demands
+        found[task.id] = WantedRun(
+            key,
+            task.recipe,
+            pipeline,
+            body,
+            tuple(sorted(demands)),
+            task.id in final,
+            tuple(sorted(optional)),
+        )
     return list(found.values())
 
 
@@ -60,7 +70,7 @@ def runnable(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, A
         wanted = InputProduct(each["tag"], each["run"], each["category"], each.get("others", False))
         files = [(tag_of(wanted, item["category"]), item) for item in made[each["run"]]]
         taken = [InputFile(tag, item["path"], item["sha256"]) for tag, item in files if tag is not None]
-        if not taken and not wanted.others:
+        if not taken and not wanted.others and not each.get("optional"):
             raise KeyError(f"run {each['run']} made no {each['category']}")
         inputs += taken
     return Task(
@@ -72,6 +82,12 @@ def runnable(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, A
         parameters=tuple(body["parameters"]),
         origin=body.get("origin", ""),
     )
+
+
+def lacking(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """What a run has to do without, as the run that should have made it failed; "" when it has everything."""
+    lost = [each["category"] for each in body["inputs"] if each.get("optional") and not made[each["run"]]]
+    return f"made without {', '.join(lost)}, whose recipe failed" if lost else ""
 
 
 def there(products: Sequence[Mapping[str, Any]]) -> bool:
@@ -108,10 +124,11 @@ def _as_json(wanted: InputFile | InputProduct, found: Mapping[str, WantedRun]) -
     if isinstance(wanted, InputFile):
         return {"tag": wanted.tag, "path": wanted.path, "sha256": wanted.sha256}
     said = {"tag": wanted.tag, "run": found[wanted.task].id, "category": wanted.category}
-    return {**said, "others": True} if wanted.others else said
+    more = {name: True for name in ("others", "optional") if getattr(wanted, name)}
+    return {**said, **more}
 
 
 def _identity(item: Mapping[str, Any]) -> tuple[str, ...]:
     if "run" in item:
-        return (item["tag"], item["run"], item["category"], "others" if "others" in item else "")
+        return (item["tag"], item["run"], item["category"], *sorted(item.keys() & {"others", "optional"}))
     return (item["tag"], item["sha256"])

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from app.archive import jobs, runs
+from app.archive import jobs, runs, wanting
 from app.archive.calls import call, call_planner
 from app.archive.finding import Connection
 from app.archive.index import Index
 from app.archive.jobs import Job
-from app.archive.runs import WantedRun
+from app.archive.wanting import WantedRun
 from app.associate import NOTHING, Wish
 from app.errors import PlanError, RequestError, UnknownFrameError
 from app.jobs.keys import there, until, wanted_runs, with_parameters
@@ -65,7 +65,7 @@ def plan_job(index: Index, job: str, pipeline_of: Callable[[str], str]) -> None:
         if not jobs.begin(connection, job, planned.answers, planned.messages, "\n".join(planned.errors)):
             return
         wanted, stale = _share(connection, list(planned.runs.values()))
-        call(connection, runs.want(connection, job, wanted, stale))
+        call(connection, wanting.want(connection, job, wanted, stale))
 
 
 def tree_of(index: Index, dp_id: str, request: Request) -> Tree:
@@ -122,7 +122,7 @@ def _share(connection: Connection, wanted: list[WantedRun]) -> tuple[list[Wanted
     What is done needs nothing before it any more, so its own calibrations are asked for only where their
     products are there as well.
     """
-    known = runs.known(connection, [run.id for run in wanted])
+    known = wanting.known(connection, [run.id for run in wanted])
     stale, whole = set[str](), set[str]()
     for run, (state, heals, products) in known.items():
         if state == "done" and there(products):
@@ -136,7 +136,7 @@ def _share(connection: Connection, wanted: list[WantedRun]) -> tuple[list[Wanted
         if run not in needed:
             needed.add(run)
             if run not in whole:
-                asked += by_id[run].needs
+                asked += [*by_id[run].needs, *by_id[run].optional]
     return [run for run in wanted if run.id in needed or run.id in whole], sorted(stale & needed)
 
 

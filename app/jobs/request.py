@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,6 +20,11 @@ PRIORITIES: Final[Mapping[Strategy, int]] = {"quicklook": 30, "desktop": 20, "ar
 MODES: Final[Mapping[str, Mode]] = {"raw2raw": "Raw2Raw", "raw2master": "Raw2Master"}
 MOST_DP_IDS = 1000
 LOWEST, HIGHEST = -100, 100
+# As C reads them: Python would also take 1_000, or the digits of other scripts.
+_NUMBERS: Final = {
+    "int": re.compile(r"[+-]?[0-9]{1,18}"),
+    "double": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+}
 
 # UWS's own control parameters, which belong to no recipe.
 NAMES = ("dp_id", "mode", "strategy", "until", "instrument", "night", "last_night", "action", "priority")
@@ -197,10 +203,9 @@ def fault_of(declared: Mapping[str, Any], value: str) -> str:
     if kind == "bool" and value.upper() not in ("TRUE", "FALSE"):
         return f"{value!r} is neither TRUE nor FALSE"
     if kind in ("int", "double"):
-        try:
-            number = int(value) if kind == "int" else float(value)
-        except ValueError:
+        if not _NUMBERS[kind].fullmatch(value):
             return f"{value!r} is no {'whole number' if kind == 'int' else 'number'}"
+        number = int(value) if kind == "int" else float(value)
         if declared["partype"] == "range" and not declared["valmin"] <= number <= declared["valmax"]:
             return f"{value} is not from {declared['valmin']} to {declared['valmax']}"
         if declared["partype"] == "enum" and number not in declared["valenum"]:

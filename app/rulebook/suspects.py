@@ -21,8 +21,13 @@ class _Made:
     """A product of an action: what its header surely holds, and the sets of keywords its groups share."""
 
     action: str
-    keywords: Mapping[str, Maybe]
+    keywords: Mapping[str, Maybe | None]
     grouped: tuple[frozenset[str], ...]
+
+    def value(self, name: str) -> Maybe | None:
+        """What it surely has; UNDEFINED where it surely has none, None where anything may be there."""
+        lost = name in NOT_INHERITED or name.startswith("DPR.")
+        return self.keywords.get(name, UNDEFINED if lost else None)
 
 
 def suspects(rules: RuleFile, dictionary: Dictionary | None = None) -> Iterator[Finding]:
@@ -76,15 +81,13 @@ def _unsatisfied(
 def _conflict(condition: Condition, made: _Made) -> str:
     """The first clause that the product surely fails; "" when none."""
     for name, wanted in condition.literals:
-        value = made.keywords.get(name)
+        value = made.value(name)
         if isinstance(value, Undefined):
             return f"its product has no {name}"
         if value is not None and canonical(value) != canonical(wanted):
             return f"its product has {name} = {value}"
-    for mine, _ in condition.joins:
-        if isinstance(made.keywords.get(mine), Undefined):
-            return f"its product has no {mine}"
-    return ""
+    lost = [mine for mine, _ in condition.joins if isinstance(made.value(mine), Undefined)]
+    return f"its product has no {lost[0]}" if lost else ""
 
 
 def _made(rules: RuleFile) -> dict[str, list[_Made]]:
@@ -106,24 +109,17 @@ def _made(rules: RuleFile) -> dict[str, list[_Made]]:
     return found
 
 
-def _keywords(condition: Condition, product: ProductBlock) -> dict[str, Maybe]:
-    """What the product surely holds: its block's, the literals of its raw frames; undefined what it loses."""
-    found: dict[str, Maybe] = dict.fromkeys(NOT_INHERITED, UNDEFINED)
-    for name, value in condition.literals:
-        if name.startswith("DPR."):
-            found[name] = UNDEFINED
-        elif name not in NOT_INHERITED:
-            found[name] = value
+def _keywords(condition: Condition, product: ProductBlock) -> dict[str, Maybe | None]:
+    """What the product surely holds: its block's, and the literals of its raw frames; None for anything."""
+    found: dict[str, Maybe | None] = {
+        name: value
+        for name, value in condition.literals
+        if name not in NOT_INHERITED and not name.startswith("DPR.")
+    }
     for assign in product.assigns:
-        if isinstance(assign.value, Text | Number | Truth):
-            found[assign.key] = assign.value.value
-        else:
-            found.pop(assign.key, None)  # a copy: anything
-    if isinstance(found.get("DO.CATG"), Undefined):
-        if "PRO.CATG" in found:
-            found["DO.CATG"] = found["PRO.CATG"]
-        else:
-            del found["DO.CATG"]
+        value = assign.value
+        found[assign.key] = value.value if isinstance(value, Text | Number | Truth) else None
+    found.setdefault("DO.CATG", found.get("PRO.CATG"))
     return found
 
 

@@ -21,7 +21,7 @@ from app.archive.finding import Connection
 from app.archive.index import Index
 from app.archive.runs import Claim, Ending
 from app.ingest import ingest
-from app.jobs.keys import runnable
+from app.jobs.keys import lacking, runnable
 from app.worker.budget import Budget, expected_mb
 from processing.bench import Bench, SupersededError, TaskResult
 from processing.products import ProductFile
@@ -136,11 +136,12 @@ class Hands:
         wanted = [each["run"] for each in claim.task["inputs"] if "run" in each]
         made = self._persist(lambda connection: runs.made_by(connection, wanted)) if wanted else {}
         bench = replace(self.bench, stop=stop, permit=lambda: self._persist(lambda c: runs.holds(c, claim)))
-        return bench.carry_out(
+        result = bench.carry_out(
             runnable(claim.task, made),
             {},
             lambda log: self._persist(lambda c: runs.logging_to(c, claim, str(log))),
         )
+        return replace(result, reason=result.reason or lacking(claim.task, made))
 
     def _settle(self, connection: Connection, claim: Claim, ending: Ending, again: float | None) -> bool:
         runs.changing(connection)

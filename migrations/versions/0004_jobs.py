@@ -135,6 +135,7 @@ def upgrade() -> None:
         "run_need",
         sa.Column("run", sa.Text(), nullable=False),
         sa.Column("needs", sa.Text(), nullable=False),
+        sa.Column("optional", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["needs"],
             ["run.id"],

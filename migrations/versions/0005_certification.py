@@ -41,10 +41,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("url"),
     )
     op.create_index("frame_ingested", "frame", ["ingested_at"])
+    op.create_index("frame_group_time", "frame_group", ["book_id", "action", "middle"])
     op.execute(RECORD)
 
 
 def downgrade() -> None:
+    op.drop_index("frame_group_time", table_name="frame_group")
     op.drop_index("frame_ingested", table_name="frame")
     op.drop_table("changes_told")
     op.drop_index("qc_value_trend", table_name="qc_value")

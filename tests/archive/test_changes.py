@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.archive.books import activate
-from app.archive.changes import changes, describe
+from app.archive.changelist import describe
+from app.archive.changes import changes
 from app.archive.database import connect
 from app.archive.difference import difference
 from app.archive.index import Index

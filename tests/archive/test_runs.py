@@ -14,7 +14,8 @@ from app.archive.calls import call
 from app.archive.database import session
 from app.archive.finding import Connection
 from app.archive.reaping import Presence
-from app.archive.runs import Claim, Ending, Token, WantedRun
+from app.archive.runs import Claim, Ending, Token
+from app.archive.wanting import WantedRun, known, want
 
 DONE = Ending(
     "done", "key", ({"dp_id": "p", "category": "C", "path": "/p", "sha256": "s", "size": 1},), None, 1, 1, ""
@@ -53,9 +54,9 @@ def job_of(
     jobs.start(connection, job)
     runs.changing(connection)
     jobs.begin(connection, job, [], [], "")
-    known = runs.known(connection, [run.id for run in wants])
-    stale = [run for run, (state, again, _) in known.items() if state in ("cancelled", "blocked") or again]
-    return job, runs.want(connection, job, wants, [run for run in stale if known[run][0] not in OPEN_OR_DONE])
+    states = known(connection, [run.id for run in wants])
+    stale = [run for run, (state, again, _) in states.items() if state in ("cancelled", "blocked") or again]
+    return job, want(connection, job, wants, [run for run in stale if states[run][0] not in OPEN_OR_DONE])
 
 
 OPEN_OR_DONE = ("waiting", "ready", "running", "done")
@@ -102,6 +103,21 @@ def test_two_jobs_share_a_run_and_the_more_urgent_one_sets_its_priority(connecti
     assert do(connection, "bias", DONE) == ["flat"]
     row = connection.execute("SELECT DISTINCT priority FROM run").fetchall()
     assert row == [(30,)]
+
+
+def test_a_run_goes_on_without_an_optional_one_that_fails_and_the_job_is_complete(
+    connection: Connection,
+) -> None:
+    science = WantedRun("science", "r", "p/1", {"id": "s", "inputs": []}, ("bias",), True, ("response",))
+    job, tokens = job_of(
+        connection, (wanted("bias"), wanted("standard"), wanted("response", "standard"), science)
+    )
+    assert [token.run for token in tokens] == ["bias", "standard"]
+    assert do(connection, "bias", DONE) == []
+    assert do(connection, "standard", FAILED) == ["science"]
+    assert state(connection, "response") == "blocked"
+    assert do(connection, "science", DONE) == []
+    assert jobs.find(connection, job).phase == "COMPLETED"
 
 
 def test_only_the_newest_fence_may_settle(connection: Connection) -> None:
@@ -243,8 +259,9 @@ def test_whatever_happens_every_job_ends_as_its_runs_did(connection: Connection,
         phase = jobs.find(connection, job).phase
         states = {run.state for run in jobs.runs_of(connection, job)}
         assert phase in jobs.ENDED
-        if phase == "COMPLETED":
-            assert states == {"done"}
+        final = {run.state for run in jobs.runs_of(connection, job) if run.final}
+        assert (phase == "COMPLETED") == (final == {"done"} and phase != "ABORTED")
+        assert states <= {"done", "failed", "blocked", "cancelled"}
 
 
 def _plan(graph: dict[str, list[str]], last: str) -> list[WantedRun]:
@@ -254,7 +271,11 @@ def _plan(graph: dict[str, list[str]], last: str) -> list[WantedRun]:
     def add(name: str) -> None:
         for need in graph[name]:
             add(need)
-        found[name] = wanted(name, *graph[name], final=name == last)
+        needs = graph[name][:2]
+        optional = tuple(graph[name][2:])
+        found[name] = WantedRun(
+            name, "recipe", "p/1", {"id": name, "inputs": []}, tuple(needs), name == last, optional
+        )
 
     add(last)
     return list(found.values())

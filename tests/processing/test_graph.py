@@ -40,6 +40,16 @@ def test_a_failure_blocks_all_that_stands_on_it_and_nothing_else() -> None:
     assert ids(walker.ready()) == ["e"]
 
 
+def test_a_task_goes_on_without_an_optional_product_once_its_maker_has_failed() -> None:
+    flat = Task("flat", "r", "r.flat", (RAW, InputProduct("DARK", "dark", "DARK_AVG", optional=True)), ())
+    walker = Walker(Plan((task("bias"), task("dark", "bias"), flat, task("science", "flat"))))
+    assert ids(walker.ready()) == ["bias"]
+    assert ids(walker.fail("bias")) == ["dark"]
+    assert ids(walker.ready()) == ["flat"]
+    walker.finish("flat")
+    assert ids(walker.ready()) == ["science"]
+
+
 def test_two_products_of_one_task_are_one_need() -> None:
     walker = Walker(Plan((task("a"), task("b", "a", "a"))))
     walker.finish("a")

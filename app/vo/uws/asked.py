@@ -12,7 +12,7 @@ from app.errors import RequestError
 from app.forms import Fields
 
 # The longest that a client is kept waiting (WAIT=-1: as long as the service allows), in seconds.
-LONGEST_WAIT: Final = 600.0
+LONGEST_WAIT: Final = 600
 # UWS has more phases; a job here is never in one of them, so asking for them finds nothing.
 _OTHER_PHASES: Final = ("HELD", "SUSPENDED", "UNKNOWN", "ARCHIVED")
 # What of a form is UWS's, not the job's.
@@ -120,4 +120,4 @@ def waiting(fields: Mapping[str, list[str]]) -> float:
         raise RequestError(
             f"WAIT={text[:50]!r} is no whole number of seconds; -1 is as long as possible"
         ) from None
-    return LONGEST_WAIT if number < 0 else min(float(number), LONGEST_WAIT)
+    return float(LONGEST_WAIT if number < 0 else min(number, LONGEST_WAIT))
