@@ -63,11 +63,13 @@ class Hands:
         with self._lock:
             return [claim for claim, _ in self.held.values()]
 
-    def drop(self, claim: Claim) -> None:
-        """End a run that is ours no more."""
+    def drop(self, claim: Claim) -> bool:
+        """End a run that is ours no more; False when we do not hold it any more either."""
         with self._lock:
-            if (claim.id, claim.fence) in self.held:
-                self.held[claim.id, claim.fence][1].set()
+            held = self.held.get((claim.id, claim.fence))
+            if held is not None:
+                held[1].set()
+        return held is not None
 
     def close(self) -> None:
         """End all runs and take no more; each is given back."""
