@@ -22,7 +22,7 @@ test: setup recipes-test ## Run every check and test
 	@failed=0; \
 	$(CHECKS) || failed=1; \
 	$(BIN)/pytest -m "not slow" -n 2 || failed=1; \
-	$(BIN)/pytest -m slow || failed=1; \
+	$(BIN)/pytest -m slow -n 2 --dist loadfile || failed=1; \
 	exit $$failed
 
 check: setup ## Check style, types and who imports whom

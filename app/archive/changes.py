@@ -24,7 +24,7 @@ from app.rulebook import Rulebook, read_book
 from app.tree import File, Mode, Tree
 
 # Frames that are compared at once: some ten seconds, in which nothing can be ingested.
-MOST_COMPARED: Final = 1_000
+MOST_COMPARED: Final = 500
 # Frames that a request may make the archive undo; a night of an observatory has some thousands.
 MOST_UNDONE: Final = 20_000
 

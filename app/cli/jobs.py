@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from app import config
-from app.archive import jobs, reaping
+from app.archive import jobruns, jobs, reaping
 from app.archive.finding import Connection
 from app.archive.index import Index
 from app.archive.jobs import Job
@@ -202,7 +202,7 @@ def _watch(index: Index, job: str) -> None:
 
 
 def _line(connection: Connection, job: Job) -> str:
-    done, total = jobs.progress(connection, job.id)
+    done, total = jobruns.progress(connection, job.id)
     created = job.created.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     words = (job.id, f"{job.phase:9}", f"{done}/{total}", created, job.owner or "-", _asked(job.parameters))
     return "  ".join((*words, job.run_id or "")).rstrip()

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from app.archive import jobs
+from app.archive import jobruns, jobs
 from app.archive.index import Index
 from app.archive.runs import NEWS
 from app.jobs.view import describe, view
@@ -144,7 +144,7 @@ def _tell(index: Index, ear: psycopg.Connection[Any], job: str, console: Console
     for seen in _looks(index, ear, job):
         recipes = {task["run"]: task["recipe"] for task in seen["tasks"]}
         with index.connection() as connection:
-            events = jobs.events_of(connection, job)
+            events = jobruns.events_of(connection, job)
         for event in events:
             if event["id"] not in told:
                 told.add(event["id"])

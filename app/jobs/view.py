@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from app.archive import jobs, reaping
+from app.archive import jobruns, jobs, reaping
 from app.archive.calls import PLANNERS
 from app.archive.finding import Connection
-from app.archive.jobs import Job, RunState
+from app.archive.jobruns import RunState
+from app.archive.jobs import Job
 
 # Seconds without a sign of life after which a worker is not counted on; lines of a log's end.
 _SILENCE: Final = 30.0
@@ -69,8 +70,8 @@ class View:
 def view(connection: Connection, job: str) -> View:
     """Everything of a job. Raises UnknownJobError."""
     found = jobs.find(connection, job)
-    runs, children = jobs.runs_of(connection, job), jobs.children(connection, job)
-    below = jobs.runs_below(connection, job) if children else []
+    runs, children = jobruns.runs_of(connection, job), jobs.children(connection, job)
+    below = jobruns.runs_below(connection, job) if children else []
     waiting: set[str] = set()
     if found.phase in jobs.OPEN:
         served = reaping.queues_served(connection, _SILENCE)

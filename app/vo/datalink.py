@@ -1,7 +1,7 @@
 """DataLink (IVOA recommendation 1.1): what there is about a file, laid out as https://archive.eso.org/datalink.
 
-A raw file has its bytes, the lists of its calibrations and its night log; a product has a picture, what it
-was made from and what was made of it; anything else only its bytes.
+A raw file has its bytes, the lists of its calibrations and its night log; a product has a picture, how and
+what from it was made, and what was made of it; anything else only its bytes.
 """
 
 from __future__ import annotations
@@ -195,6 +195,17 @@ def _links(connection: Connection, found: Holding, links: Links) -> Iterator[_Ro
             links.preview(found.dp_id),
             content_type="image/png",
             length=100_000,
+        )
+    if sources:
+        # The vocabulary has no term of its own for it; "documentation" is also of structured metadata and
+        # processing logs (VEP-007), and files that this one was made from are progenitors.
+        yield _Row(
+            key,
+            "#documentation",
+            "How the requested file was made, back to raw frames (W3C PROV)",
+            links.provenance(found.dp_id),
+            content_type="application/json",
+            length=50_000,
         )
     for source in sources:
         said = "File used to generate the requested file (processing provenance)"

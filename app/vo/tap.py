@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
@@ -25,6 +26,8 @@ PATH: Final = "/tap_obs"
 # from their calibrations, which have threads of their own.
 _TOGETHER: Final = 2
 _WAITING: Final = 100
+# Bytes of finished answers that one process keeps on disk for clients who take their time.
+_KEPT: Final = 4 << 30
 _CHUNK: Final = 64 * 1024
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,7 @@ def router(links: Links) -> APIRouter:
     asker = Asker(links)
     url = f"{links.service}{PATH}"
     limiter = CapacityLimiter(_TOGETHER)
+    kept: WeakKeyDictionary[SpooledTemporaryFile[bytes], int] = WeakKeyDictionary()  # bytes under way
 
     async def sync(request: Request) -> Response:
         asked = question(forms.single(await forms.read(request)))
@@ -43,6 +47,12 @@ def router(links: Links) -> APIRouter:
             raise BusyError("too many queries wait; try again later")
         index = request.app.state.index
         answer = await to_thread.run_sync(partial(asker.answer, index, asked), limiter=limiter)
+        if answer.size > _CHUNK:
+            under_way = sum(size for file, size in kept.items() if not file.closed)
+            if under_way + answer.size > _KEPT:
+                answer.file.close()
+                raise BusyError("too many large answers are still being fetched; try again later")
+            kept[answer.file] = answer.size
         return _response(answer, asked.media_type)
 
     async def tables(request: Request) -> Response:

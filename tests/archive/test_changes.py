@@ -22,7 +22,7 @@ from app.archive.storing import store
 from app.classify import Frame
 from app.errors import RequestError
 from app.rulebook import library, read_book
-from app.tree import Mode, Tree
+from app.tree import Mode, Tree, uncertified
 
 MakeFrame = Callable[..., Frame]
 TOY = (Path(__file__).parents[1] / "data/associate/toy.2000-01-01.oca").read_text()
@@ -150,6 +150,15 @@ def test_a_bias_before_or_after_is_told_within_the_window(
     assert paths(archive, then) == {"SCI0X": [("MASTER_BIAS", ("chosen",))]}
 
 
+def test_a_certified_bias_counts_behind_one_that_is_not(archive: Index, make: MakeFrame) -> None:
+    then = now(archive)
+    put(archive, *bias(make, "FAR", 55003.0, certified=True))
+    assert ("MASTER_BIAS", ("chosen",)) in paths(archive, then)["SCI0X"]
+    then = now(archive)
+    put(archive, *bias(make, "MID", 55002.0))
+    assert paths(archive, then) == {}
+
+
 def test_a_science_frame_with_other_bytes_has_another_answer(archive: Index, make: MakeFrame) -> None:
     then = now(archive)
     put(archive, make("SCI0X", "SCIENCE", 55000.2, size=7, sha256="other"))
@@ -245,6 +254,20 @@ _OPERATIONS = st.lists(
 )
 
 
+# Whole groups, which are certified with their last frame, and single frames.
+_JUDGED = (
+    ("B00", "B01", "B02"),
+    ("B10", "B11", "B12"),
+    ("F00", "F01"),
+    ("F10", "F11"),
+    ("F20", "F21"),
+    ("B00",),
+    ("F20",),
+    ("S0X",),
+    ("S2X",),
+)
+
+
 def _do(index: Index, frame: MakeFrame, number: int, operation: tuple[str, float, str]) -> None:
     what, where, detail = operation
     name = f"N{number}"
@@ -264,8 +287,7 @@ def _do(index: Index, frame: MakeFrame, number: int, operation: tuple[str, float
         case "science content":
             put(index, frame(f"S{where}X", "SCIENCE", 55000.2 + 80 * where, size=1, sha256=name))
         case _:
-            names = ("B00", "B01", "B02", "B10", "F00", "F10", "S0X", "S2X", "F20")
-            say(index, what, names[int(where)])
+            say(index, what, *_JUDGED[where])
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -295,7 +317,19 @@ def test_exactly_those_are_told_whose_answer_is_another_when_all_are_asked_again
 
 
 def _all(index: Index, mode: Mode) -> dict[str, Tree]:
-    return {f"S{n}X": index.associate(f"S{n}X", mode) for n in range(3)}
+    trees = {f"S{n}X": index.associate(f"S{n}X", mode) for n in range(3)}
+    for tree in trees.values():
+        assert tree.root.certified == (tree.root.action is not None and not uncertified(tree.root))
+    return trees
+
+
+def test_an_answer_names_the_calibrations_that_nobody_certified(archive: Index) -> None:
+    assert uncertified(archive.associate("SCI0X").root) == ("B00", "F00")
+    say(archive, "certified", "B00", "B01", "B02")
+    assert uncertified(archive.associate("SCI0X").root) == ("F00",)
+    say(archive, "certified", "F00", "F01")
+    tree = archive.associate("SCI0X")
+    assert (uncertified(tree.root), tree.root.certified) == ((), True)
 
 
 def test_the_difference_of_an_answer_to_itself_is_nothing(archive: Index) -> None:

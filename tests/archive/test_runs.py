@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from app.archive import jobs, reaping, runs
+from app.archive import jobruns, jobs, reaping, runs
 from app.archive.calls import call
 from app.archive.database import session
 from app.archive.finding import Connection
@@ -257,9 +257,9 @@ def test_whatever_happens_every_job_ends_as_its_runs_did(connection: Connection,
     assert connection.execute("SELECT id FROM run WHERE state IN ('waiting', 'running')").fetchall() == []
     for job in mine:
         phase = jobs.find(connection, job).phase
-        states = {run.state for run in jobs.runs_of(connection, job)}
+        states = {run.state for run in jobruns.runs_of(connection, job)}
         assert phase in jobs.ENDED
-        final = {run.state for run in jobs.runs_of(connection, job) if run.final}
+        final = {run.state for run in jobruns.runs_of(connection, job) if run.final}
         assert (phase == "COMPLETED") == (final == {"done"} and phase != "ABORTED")
         assert states <= {"done", "failed", "blocked", "cancelled"}
 

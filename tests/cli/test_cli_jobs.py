@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from click.testing import Result
 from rich.console import Console
 
-from app.archive import jobs, reaping, recipes, runs
+from app.archive import jobruns, reaping, recipes, runs
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.reaping import Presence
@@ -43,7 +44,7 @@ class Player:
 
     def take(self, job: str) -> Claim | None:
         with self.index.connection() as connection:
-            ready = [run.id for run in jobs.runs_of(connection, job) if run.state == "ready"]
+            ready = [run.id for run in jobruns.runs_of(connection, job) if run.state == "ready"]
             return runs.claim(connection, ready[0], "w1") if ready else None
 
     def settle(self, claim: Claim, state: str = "done", reason: str = "", reused: bool = False) -> None:
@@ -177,21 +178,26 @@ def test_without_a_terminal_each_event_is_a_line_and_the_exit_code_tells_the_end
 
 
 def test_who_submits_can_look_on_as_workers_work(archive_url: str, truth: Truth, player: Player) -> None:
-    process = subprocess.Popen(
-        [*PROGRAM, "jobs", "submit", truth.naco_science, "--watch"],
-        env={**os.environ, "CALSEL_DATABASE_URL": archive_url, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    job = process.stdout.readline().strip()
-    assert process.stdout.readline().split()[1:] == ["QUEUED"]
-    assert "no worker is there for plan: calsel worker" in process.stdout.readline()
-    player.plan(job)
-    assert process.stdout.readline().split()[1:] == ["EXECUTING"]
-    while claim := player.take(job):
-        player.settle(claim)
-    rest = process.communicate()[0].splitlines()
+    with (
+        subprocess.Popen(
+            [*PROGRAM, "jobs", "submit", truth.naco_science, "--watch"],
+            env={**os.environ, "CALSEL_DATABASE_URL": archive_url, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+        ExitStack() as failed,
+    ):
+        failed.callback(process.kill)
+        assert process.stdout is not None
+        job = process.stdout.readline().strip()
+        assert process.stdout.readline().split()[1:] == ["QUEUED"]
+        assert "no worker is there for plan: calsel worker" in process.stdout.readline()
+        player.plan(job)
+        assert process.stdout.readline().split()[1:] == ["EXECUTING"]
+        while claim := player.take(job):
+            player.settle(claim)
+        rest = process.stdout.read().splitlines()
+        failed.pop_all()
     assert process.returncode == 0
     assert [line.split()[1] for line in rest if "naco_img_jitter" in line] == ["started", "done"]
     assert rest[-1].split()[1:] == ["COMPLETED"]

@@ -16,10 +16,11 @@ import numpy as np
 import psutil
 import pytest
 
-from app.archive import jobs
+from app.archive import jobruns, jobs
 from app.archive.database import connect
 from app.archive.index import Index
-from app.archive.jobs import Job, RunState
+from app.archive.jobruns import RunState
+from app.archive.jobs import Job
 from app.config import ROOT
 from app.ingest import ingest, use_rules
 from app.jobs.submitting import run, submit
@@ -31,7 +32,7 @@ from processing.simulate.nightlog import Template, named
 JITTER, DARK, FLAT, FLAT_DARK = (named("NACO", n) for n in ("jitter", "dark", "twilight", "twilight-dark"))
 SCIENCE = JITTER.dp_ids()[0]
 # Seconds: a worker that is silent for so long is taken for dead, and how often it beats.
-SILENCE, BEAT = 3.0, 0.5
+SILENCE, BEAT = 5.0, 0.5
 PATIENCE = 240.0
 
 
@@ -124,14 +125,14 @@ class Site:
         """Its runs by recipe."""
         found: dict[str, list[RunState]] = {}
         with self.index.connection() as connection:
-            for each in jobs.runs_of(connection, job):
+            for each in jobruns.runs_of(connection, job):
                 found.setdefault(each.recipe, []).append(each)
         return found
 
     def kinds(self, job: str) -> list[str]:
         """What happened to its runs."""
         with self.index.connection() as connection:
-            return [event["kind"] for event in jobs.events_of(connection, job)]
+            return [event["kind"] for event in jobruns.events_of(connection, job)]
 
     def story(self, job: str) -> str:
         """What is to be read when a job does not end."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.archive import jobs
+from app.archive import jobruns, jobs
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.jobs import Job
@@ -57,7 +57,7 @@ def planned(index: Index, **given: str) -> Job:
 
 def recipes(index: Index, job: Job) -> list[str]:
     with index.connection() as connection:
-        return [each.recipe for each in jobs.runs_of(connection, job.id)]
+        return [each.recipe for each in jobruns.runs_of(connection, job.id)]
 
 
 def master(index: Index, folder: Path, category: str, like: str, **more: object) -> str:
@@ -121,7 +121,7 @@ def test_quicklook_takes_the_last_certified_master_however_old_and_none_of_later
     job = planned(index, dp_id=SCIENCE, strategy="quicklook")
     assert recipes(index, job) == ["naco_img_jitter", "sdp_package"]
     with index.connection() as connection:
-        inputs = jobs.runs_of(connection, job.id)[0].task["inputs"]
+        inputs = jobruns.runs_of(connection, job.id)[0].task["inputs"]
     assert [Path(i["path"]).stem for i in inputs if i["tag"] == "MASTER_IMG_FLAT"] == ["MASTER_IMG_FLAT_4"]
 
 
@@ -141,7 +141,7 @@ def test_qc1_makes_a_job_for_each_group_of_calibrations_of_a_period(index: Index
     for child in children:
         plan_job(index, child.id, lambda recipe: "naco/1")
     with index.connection() as connection:
-        made = {child.id: [r.recipe for r in jobs.runs_of(connection, child.id)] for child in children}
+        made = {child.id: [r.recipe for r in jobruns.runs_of(connection, child.id)] for child in children}
     assert sorted(made.values()) == [
         ["naco_img_dark"],
         ["naco_img_dark"],

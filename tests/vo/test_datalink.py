@@ -138,9 +138,17 @@ def test_a_product_says_what_it_was_made_from_and_a_calibration_what_was_made_of
     rows = _links(archive, SCIENCE)
     assert [(row["semantics"], row["access_url"].rpartition("/")[2]) for row in rows] == [
         ("#this", SCIENCE),
+        ("#documentation", SCIENCE),
         ("#progenitor", RAW),
         ("#progenitor", MASTER),
     ]
+
+
+def test_a_product_leads_to_how_it_was_made(archive: httpx.Client):
+    (row,) = [row for row in _links(archive, SCIENCE) if row["semantics"] == "#documentation"]
+    answer = archive.get(row["access_url"].removeprefix(BASE))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, row["content_type"])
+    assert f"file:{SCIENCE}" in answer.json()["entity"]
 
 
 def test_products_of_others_are_followed_by_the_names_in_their_headers(database_url, serve, tmp_path: Path):
@@ -152,7 +160,7 @@ def test_products_of_others_are_followed_by_the_names_in_their_headers(database_
     engine.dispose()
     with serve(Settings(database_url=database_url)) as client:
         rows = _links(client, "product")
-    assert [row["semantics"] for row in rows] == ["#this", "#progenitor"]
+    assert [row["semantics"] for row in rows] == ["#this", "#documentation", "#progenitor"]
 
 
 def test_a_product_with_pixels_has_a_picture(database_url, serve, tmp_path: Path):
@@ -168,7 +176,11 @@ def test_a_product_with_pixels_has_a_picture(database_url, serve, tmp_path: Path
     engine.dispose()
     (tmp_path / "torn.fits").write_bytes(b"")
     with serve(Settings(database_url=database_url, public_url=BASE)) as client:
-        assert [row["semantics"] for row in _links(client, "torn")] == ["#this", "#progenitor"]
+        assert [row["semantics"] for row in _links(client, "torn")] == [
+            "#this",
+            "#documentation",
+            "#progenitor",
+        ]
         assert client.get("/previews/v1/files/torn/preview").status_code == 404
         (row,) = (row for row in _links(client, "product") if row["semantics"] == "#preview")
         assert (row["content_type"], row["eso_category"], row["eso_origfile"]) == ("image/png", "", "")

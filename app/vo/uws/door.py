@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.sse import ServerSentEvent
 
-from app.archive import jobs
+from app.archive import jobruns, jobs
 from app.archive.files import demand_readable
 from app.archive.finding import Connection
 from app.archive.index import Index
@@ -121,7 +121,7 @@ class Door:
                 except UnknownJobError:  # destroyed meanwhile
                     return
                 since = max(start, newest - _LATE)
-                for event in await _do(request, partial(jobs.events_of, job=job, after=since)):
+                for event in await _do(request, partial(jobruns.events_of, job=job, after=since)):
                     if event["id"] not in told:
                         told.add(event["id"])
                         newest = max(newest, event["id"])

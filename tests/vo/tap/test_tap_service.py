@@ -317,3 +317,22 @@ def test_a_crowd_is_sent_away_with_a_word(client: httpx.Client, monkeypatch: pyt
     told = client.get(SYNC, params={"QUERY": "SELECT COUNT(*) FROM dbo.raw"})
     assert (told.status_code, told.headers["retry-after"]) == (503, "10")
     assert status(told.content) == [("ERROR", "too many queries wait; try again later")]
+
+
+def test_large_answers_that_nobody_fetches_take_a_bounded_room_and_small_ones_need_none(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joins = " ".join(f"JOIN dbo.raw AS t{n} ON t{n}.mjd_obs > 0" for n in range(1, 3))
+    large = {"QUERY": f"SELECT * FROM dbo.raw AS t0 {joins}", "FORMAT": "csv", "MAXREC": "5000"}
+    with client.stream("GET", SYNC, params=large, timeout=60) as first:
+        size = int(first.headers["content-length"])
+        assert size > 6_000_000  # more than sockets hold
+        monkeypatch.setattr(tap, "_KEPT", size + size // 2)
+        told = client.get(SYNC, params=large, timeout=60)
+        assert (told.status_code, told.headers["retry-after"]) == (503, "10")
+        assert status(told.content) == [
+            ("ERROR", "too many large answers are still being fetched; try again later")
+        ]
+        assert client.get(SYNC, params={"QUERY": "SELECT COUNT(*) FROM dbo.raw"}).status_code == 200
+        assert len(first.read()) == size
+    assert client.get(SYNC, params=large, timeout=60).status_code == 200

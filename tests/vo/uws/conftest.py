@@ -18,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 import app.main
-from app.archive import jobs, recipes, runs
+from app.archive import jobruns, recipes, runs
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.runs import Claim, Ending
@@ -89,7 +89,7 @@ class Site:
     def take(self, job: str) -> Claim | None:
         """Take the next run of a job that is ready."""
         with self.index.connection() as connection:
-            states = jobs.runs_of(connection, job.rpartition("/")[2])
+            states = jobruns.runs_of(connection, job.rpartition("/")[2])
             ready = next((run.id for run in states if run.state == "ready"), None)
             return runs.claim(connection, ready, "w1") if ready else None
 
@@ -156,8 +156,13 @@ def site(
     settings = Settings(database_url=url, home=place, dev_users=place / "users.json", products=place / "p")
     made: list[FastAPI] = []
     with pytest.MonkeyPatch.context() as patch:
-        real = app.main.create_app
-        patch.setattr(app.main, "create_app", lambda given: made.append(real(given)) or made[-1])
+        create = app.main.create_app
+
+        def create_and_keep(given: Settings) -> FastAPI:
+            made.append(create(given))
+            return made[-1]
+
+        patch.setattr(app.main, "create_app", create_and_keep)
         with serve_here(settings) as client:
             client.timeout = httpx.Timeout(60)
             yield Site(client, index, url, JITTER.dp_ids()[0], SECRET.dp_ids()[0], settings, made[0])

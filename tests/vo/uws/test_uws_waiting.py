@@ -76,6 +76,7 @@ def test_nobody_waits_for_a_phase_that_is_not_or_for_a_job_that_has_ended(site: 
     site.change(job, "phase", PHASE="ABORT")
     assert phase(site.client.get(job, params={"WAIT": "100"})) == "ABORTED"
     assert phase(site.client.get(job, params={"WAIT": "100", "PHASE": "ABORTED"})) == "ABORTED"
+    assert phase(site.client.get(job, params={"WAIT": "1" + "0" * 400})) == "ABORTED"
 
 
 def test_after_the_time_asked_for_the_same_phase_is_told(site: Site) -> None:
