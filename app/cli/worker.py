@@ -81,6 +81,8 @@ def worker_command(
         seconds=time_limit,
         grace=grace,
         proprietary_days=settings.proprietary_days,
+        webhook=settings.webhook,
+        webhook_secret=settings.webhook_secret,
         rhythm=Rhythm(heartbeat, silence),
     )
     if silence < 2 * heartbeat:

@@ -18,7 +18,7 @@ from app.jobs.keys import there, until, wanted_runs, with_parameters
 from app.jobs.request import Request, read_request
 from app.plan import make_plan
 from app.rulebook import night_number
-from app.tree import Tree
+from app.tree import Tree, uncertified
 from processing.recipes import PACKAGING
 
 
@@ -111,6 +111,8 @@ def _plan(index: Index, request: Request, pipeline_of: Callable[[str], str]) -> 
                 "rulebook": tree.rulebook,
                 "checksum": tree.checksum,
                 "revision": tree.revision,
+                "certified": tree.root.certified,
+                "uncertified": list(uncertified(tree.root)),
             }
         )
     return planned

@@ -29,6 +29,7 @@ from app.rulebook import Rulebook
 from app.worker.budget import Budget
 from app.worker.hands import AWAY, Hands, Patience
 from app.worker.heart import Heart, Rhythm
+from app.worker.notify import WebhookError, notify
 from processing.bench import Bench
 from processing.esorex import Esorex, EsorexError
 from processing.process import Limits
@@ -45,7 +46,7 @@ class Post:
     """A worker's place: how much it does at once, for which queues ("" for all it can), where products go.
 
     `memory_mb` is what its recipes may take together, `seconds` what one may take; `grace` seconds are
-    given to running recipes when it is stopped.
+    given to running recipes when it is stopped. `webhook` is told of changed answers, signed by its secret.
     """
 
     products: Path
@@ -55,6 +56,8 @@ class Post:
     seconds: float = 3600.0
     grace: float = 30.0
     proprietary_days: int = 0
+    webhook: str | None = None
+    webhook_secret: str | None = None
     rhythm: Rhythm = USUAL_RHYTHM
     patience: Patience = USUAL_PATIENCE
 
@@ -74,14 +77,18 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
         me = Presence(name, platform.node(), os.getpid(), queues, post.slots, post.memory_mb)
         heart = Heart(libpq, hands, me, post.rhythm)
         heart.start()
-        declaring = threading.Thread(target=_declare, args=(index, esorex, hands), daemon=True)
-        declaring.start()
+        besides = [threading.Thread(target=_declare, args=(index, esorex, hands), daemon=True)]
+        if post.webhook:
+            besides.append(threading.Thread(target=_notify, args=(index, post, hands), daemon=True))
+        for thread in besides:
+            thread.start()
         try:
             asyncio.run(listen(libpq, hands, esorex, queues, post))
         finally:
             hands.close()
             heart.stop()
-            declaring.join()
+            for thread in besides:
+                thread.join()
 
 
 async def listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str], post: Post) -> None:
@@ -191,3 +198,13 @@ def _declare(index: Index, esorex: Esorex, hands: Hands) -> None:
         except EsorexError as error:
             LOG.error("%s", error)
         hands.closing.wait(60)
+
+
+def _notify(index: Index, post: Post, hands: Hands) -> None:
+    """Tell the webhook once a minute which answers have changed; what was not heard is told again."""
+    assert post.webhook is not None
+    while not hands.closing.wait(60):
+        try:
+            notify(index, post.webhook, post.webhook_secret)
+        except (WebhookError, *AWAY) as error:
+            LOG.warning("changes not told yet: %s", str(error).strip().splitlines()[0])

@@ -150,6 +150,17 @@ def test_a_bias_before_or_after_is_told_within_the_window(
     assert paths(archive, then) == {"SCI0X": [("MASTER_BIAS", ("chosen",))]}
 
 
+@pytest.mark.parametrize(("days", "found"), [(-2.5, 1), (-4.0, 0), (19.0, 1), (21.0, 0)])
+def test_a_window_that_is_longer_on_one_side_is_followed(
+    archive: Index, make: MakeFrame, days: float, found: int
+) -> None:
+    rule(archive, NEAR.replace("MJD-OBS - 30", "MJD-OBS - 3").replace("MJD-OBS + 30", "MJD-OBS + 20"))
+    say(archive, "hidden", "B00", "B01", "B02", "F00", "F01")
+    then = now(archive)
+    put(archive, *bias(make, "NEW", 55000.2 + days))
+    assert len(changes(archive, then).changed) == found
+
+
 def test_a_certified_bias_counts_behind_one_that_is_not(archive: Index, make: MakeFrame) -> None:
     then = now(archive)
     put(archive, *bias(make, "FAR", 55003.0, certified=True))

@@ -16,6 +16,7 @@ for command in (
     books.check_command,
     tables.test_command,
     tables.coverage_command,
+    tables.pages_command,
     reading.show_command,
     reading.explain_command,
     books.activate_command,

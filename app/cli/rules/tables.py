@@ -1,4 +1,4 @@
-"""`calsel rules test` and `coverage`: rulebooks tried on the pools and tables beside them."""
+"""`calsel rules test`, `coverage`, `pages`: rulebooks tried on their tables, and what that proves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import click
 
 from app import config
 from app.craft.coverage import Coverage, coverage
+from app.craft.pages import Proof, write_pages
 from app.craft.trials import EXPECTED, POOL, Trial, folders, try_out
-from app.errors import RequestError
+from app.errors import RequestError, RuleError
 from app.opening import open_scratch
+from processing.simulate.chains import CHAINS
 
 BOOKS = click.argument("books", nargs=-1, metavar="[BOOK]...")
 
@@ -95,3 +97,24 @@ def _folder(known: dict[str, Path], book: str) -> Path:
         has = ", ".join(known) or "none"
         raise RequestError(f"{book}: no folder of CALSEL_RULES with {POOL} and {EXPECTED}; there are: {has}")
     return known[name]
+
+
+@click.command("pages", short_help="Write what is covered into the README of the rules.")
+@click.option("--check", "only", is_flag=True, help="Write nothing; exit 1 when it is not up to date.")
+def pages_command(only: bool) -> None:
+    """Make the tables of what is covered in CALSEL_RULES/README.md anew, between their marks."""
+    rules = config.read().rules
+    readme = rules / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    proofs = [
+        Proof(chain.name, chain.science, chain.raw_type, frozenset(chain.recipes))
+        for chain in CHAINS.values()
+    ]
+    made = write_pages(text, rules, proofs)
+    if made == text:
+        click.echo("nothing to change")
+    elif only:
+        raise RuleError(f"{readme} is not up to date: run 'calsel rules pages'")
+    else:
+        readme.write_text(made, encoding="utf-8")
+        click.echo(f"wrote {readme}")
