@@ -216,6 +216,25 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(child.node for child in reversed(children(top)))
 
 
+def uncertified(root: Node) -> tuple[str, ...]:
+    """Why an answer is not certified: the first dp_id of each main calibration that is not, in walking order.
+
+    A step of the reduction is not asked, only its own calibrations are; auxiliary files do not count.
+    """
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        main = [(slot, choice.node) for slot in node.slots if not slot.auxiliary for choice in slot.chosen]
+        found.update((each.files[0].dp_id, None) for slot, each in main if not (slot.own or each.certified))
+        stack.extend(each for _, each in reversed(main))
+    return tuple(found)
+
+
 def files(node: Node) -> tuple[File, ...]:
     """Every file of the cascade once, in walking order: the download list."""
     found: dict[str, File] = {}

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
+from sqlalchemy import make_url
 
 from app import embedded
 from app.archive.database import check_schema
 from app.archive.quality import add_breakpoints, breakpoints
 from app.config import Settings
 from app.errors import DatabaseError, SchemaError
-from app.opening import database, open_index
+from app.opening import database, open_index, open_scratch
 
 BREAKPOINT = {
     "mjdObs": 56000.5,
@@ -85,3 +89,38 @@ def test_an_embedded_database_of_another_version_is_refused_and_not_upgraded(hom
         connection.execute("UPDATE alembic_version SET version_num = 'old'")
     with pytest.raises(SchemaError, match="schema old"), open_index(settings):
         pytest.fail("it opened")
+
+
+def scratches(url: str) -> list[str]:
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'calsel_scratch_%'")
+        return [name for (name,) in rows]
+
+
+def test_a_scratch_index_is_empty_apart_and_gone_afterwards_even_after_a_fault(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(database_url=database_url, home=tmp_path)
+    with pytest.raises(ZeroDivisionError), open_scratch(settings) as index, index.connection() as connection:
+        (name,) = connection.execute("SELECT current_database()").fetchone()
+        assert name in scratches(database_url)
+        add_breakpoints(connection, [BREAKPOINT])
+        raise ZeroDivisionError
+    assert name not in scratches(database_url)
+    with open_index(settings) as index, index.connection() as connection:
+        assert breakpoints(connection) == []
+
+
+def test_a_role_that_may_not_create_databases_is_told_so(database_url: str, tmp_path: Path) -> None:
+    role = f"calsel_test_{uuid.uuid4().hex}"
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        try:
+            url = make_url(database_url).set(username=role).render_as_string(hide_password=False)
+            with (
+                pytest.raises(DatabaseError, match="grant the role CREATEDB"),
+                open_scratch(Settings(database_url=url, home=tmp_path)),
+            ):
+                pass
+        finally:
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.classify import classify
-from app.craft.places import Kind
+from app.craft.places import Kind, comment
 from app.craft.trials import Trial, at
-from app.rulebook import Rulebook, RuleRef
-from app.tree import Slot, walk
+from app.organise import time_of
+from app.rulebook import Rulebook, RuleRef, night_of
+from app.tree import Slot, Tree, walk
 
 # A rule that cannot be tried says why, in its line or in the comment right above it.
-_EXCUSE: Final = re.compile(r"//.*?\bnot tried:\s*(.+?)\s*$")
+_EXCUSE: Final = re.compile(r"\bnot tried:\s*(.+?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _coverage(book: Rulebook, trial: Trial, rows: Mapping[RuleRef, int]) -> Cove
     used: set[RuleRef] = set()
     names: set[str] = set()
     for tree in trial.trees.values():
-        if tree.rulebook != book.name:
+        if _rulebook(trial, tree) != book.name:
             continue
         for node in walk(tree.root):
             names.update(file.dp_id for file in node.files)
@@ -80,6 +81,17 @@ def _coverage(book: Rulebook, trial: Trial, rows: Mapping[RuleRef, int]) -> Cove
             for kind, name, ref in lines
         ),
     )
+
+
+def _rulebook(trial: Trial, tree: Tree) -> str:
+    """The version that answered; the one of the night where it answered that the type is not supported."""
+    if tree.rulebook:
+        return tree.rulebook
+    header = trial.headers[tree.dp_id].to_dict()
+    mjd = time_of(header)
+    versions = trial.library.of(str(header.get("INSTRUME")))
+    past = [book.name for book in versions if mjd is not None and book.start <= night_of(mjd)]
+    return past[-1] if past else ""
 
 
 def _rules(book: Rulebook) -> Iterator[tuple[Kind, str, RuleRef]]:
@@ -103,11 +115,5 @@ def _rows(trial: Trial) -> Counter[RuleRef]:
 
 def excuse(lines: list[str], number: int) -> str:
     """What a rule's own line, or the comment right above it, says after `not tried:`; "" where nothing."""
-    place = number - 1
-    while place >= 0 and (
-        place == number - 1 or lines[place].lstrip().startswith(("//", "minRet", "maxRet"))
-    ):
-        if found := _EXCUSE.search(lines[place]):
-            return found[1]
-        place -= 1
-    return ""
+    found = _EXCUSE.search(comment(lines, number))
+    return found[1] if found else ""

@@ -57,3 +57,14 @@ def places_of(book: Rulebook) -> Iterator[Place]:
         yield Place("action", 0, action.ref.line, action.name)
         for wanted in action.wanted:
             yield Place("association", wanted.index, wanted.ref.line, action.name)
+
+
+def comment(lines: Sequence[str], number: int) -> str:
+    """The comment in a rule's own line (counted from 1) and those right above it, line by line."""
+    found = [lines[number - 1].partition("//")[2]]
+    for line in reversed(lines[: number - 1]):
+        bare = line.strip()
+        if not bare.startswith(("//", "minRet", "maxRet")):
+            break
+        found.append(bare.partition("//")[2])
+    return "\n".join(reversed(found))

@@ -3,6 +3,7 @@
 ```
 { dp_id, asked, mode,                        the frame; the mode asked for and the one executed
   signed: { rulebook, checksum, revision },  what the answer depends on
+  uncertified: [dp_id],                      the first file of each main calibration that is not certified
   tree: NODE }
 
 NODE = { category, type,                     "main" or "auxiliary"
@@ -38,7 +39,7 @@ from __future__ import annotations
 
 import orjson
 
-from app.tree import Choice, File, Node, Product, Rival, Slot, Tree, Why, children
+from app.tree import Choice, File, Node, Product, Rival, Slot, Tree, Why, children, uncertified
 
 
 def write(tree: Tree) -> bytes:
@@ -53,6 +54,7 @@ def to_dict(tree: Tree) -> dict[str, object]:
         "asked": tree.asked,
         "mode": tree.mode,
         "signed": {"rulebook": tree.rulebook, "checksum": tree.checksum, "revision": tree.revision},
+        "uncertified": list(uncertified(tree.root)),
         "tree": {"match": None, "type": "main"} | _node(tree.root, {}),
     }
 

@@ -14,6 +14,7 @@ ASSOCIATIONS: Final = "/calselector/v1/associations"
 DATALINK: Final = "/datalink/links"
 FILES: Final = "/dataPortal/file/"
 PREVIEWS: Final = "/previews/v1/files/"
+PROVENANCE: Final = "/provenance/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class Links:
     def preview(self, dp_id: str) -> str:
         """A small picture of a product."""
         return f"{self.service}{PREVIEWS}{url_name(dp_id)}/preview"
+
+    def provenance(self, dp_id: str) -> str:
+        """How a product was made."""
+        return f"{self.service}{PROVENANCE}{url_name(dp_id)}"
 
     def associations(self, dp_ids: Iterable[str], mode: Mode, responseformat: str = "") -> str:
         """The question about these dp_ids as an address."""

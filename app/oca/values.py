@@ -35,9 +35,9 @@ def as_text(value: Value) -> str:
 
 
 def truth(value: Maybe) -> bool:
-    """A value as a condition: T, a number other than 0, or the text of a truth."""
+    """A value as a condition: T, a number other than 0, or the text "T" or "True"."""
     if isinstance(value, str):
-        return value.lower() in _TRUE
+        return value in ("T", "True")
     return bool(value)
 
 

@@ -34,7 +34,8 @@ def read_dictionaries(pipelines: Iterable[str], place: Path = _DEBIAN) -> Dictio
     """The dictionaries that these pipelines (`uves-6.1.8`) brought; None where there are none."""
     names: dict[str, None] = {}
     for pipeline in pipelines:
-        for file in sorted((place / pipeline / "dic").glob("ESO-VLT-DIC.*")):
+        # ESO-VLT-DIC of the instrument; AMBER's gratings are in its ESO-DFS-DIC
+        for file in sorted((place / pipeline / "dic").glob("ESO-*-DIC.*")):
             names |= dict.fromkeys(_NAME.findall(file.read_text(encoding="latin-1")))
     patterns = tuple(_pattern(name) for name in names if name.startswith("INS"))
     return Dictionary(patterns) if patterns else None

@@ -17,7 +17,8 @@ from collections import OrderedDict
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LONGEST: Final = 65_535  # bytes of an address; httptools keeps offsets in 16 bits
 _LONGEST_TOLD: Final = 1 << 20  # of one whose length is still counted, to say it
@@ -45,6 +46,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._timer: TimerHandle | None = None
         self._deaf = False  # what still comes is not read
+        self._last = False  # the client was told that no other answer comes on this connection
         self._refusal: tuple[int, str] | None = None
         self._messages = 0
         self._in_head = self._in_body = False
@@ -170,14 +172,32 @@ class Protocol(HttpToolsProtocol):
         self._go_on()
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            async def tell(message: Message) -> None:
+                if message["type"] == "http.response.start" and cycle is self.cycle and self._in_body:
+                    # RFC 9112 §9.3, §9.6: who does not read a body ends the connection, and says so.
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                    self._last = True
+                await send(message)
+                if self._last:
+                    cycle.keep_alive = True  # _linger ends it: uvicorn would do so at once
+
+            await app(scope, receive, tell)
+
+        super()._start_asgi_task(cycle, cast(Any, run))
+
     def on_response_complete(self) -> None:
         """Wait for the next request; where the body of this one is not read, end the connection."""
+        if self._last:
+            self.pipeline.clear()
         super().on_response_complete()
-        if self.transport.is_closing() or not self.cycle.response_complete:
+        if self.transport.is_closing():
             return
-        if self._in_body:
+        idle = self.cycle.response_complete
+        if self._last or (idle and self._in_body):
             self._linger()
-        elif not self._in_head:
+        elif idle and not self._in_head:
             self._waiting[self] = None
 
     def _should_upgrade_to_ws(self) -> bool:

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from app import forms
 from app.archive.index import Index
 from app.formats import Links
+from app.formats.links import PROVENANCE
 from app.formats.names import url_name
 from app.forms import Fields
 from app.provenance import FORMATS, Format, pick, trace
@@ -47,7 +48,7 @@ def router(links: Links) -> APIRouter:
     routes = APIRouter(tags=["Files"], default_response_class=Response)
 
     @routes.get(
-        "/provenance/{dp_id}",
+        f"{PROVENANCE}{{dp_id}}",
         summary="How a product was made",
         responses=_RESPONSES,
         openapi_extra={"parameters": [_FORMAT]},

@@ -163,6 +163,7 @@ def cards(entry: Template, number: int) -> dict[str, Value]:
 CHAIN = Chain(
     name="giraffe",
     science=SCIENCE,
+    raw_type="DARK",
     recipes=("gimasterbias", "gimasterdark"),
     product="MASTER_DARK",
     build=build,

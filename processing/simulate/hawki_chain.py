@@ -229,6 +229,7 @@ def cards(entry: Template, number: int) -> dict[str, Value]:
 CHAIN = Chain(
     name="hawki",
     science=SCIENCE,
+    raw_type="SCIENCE_IMG",
     recipes=(
         "hawki_dark_combine",
         "hawki_dark_combine",

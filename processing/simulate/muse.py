@@ -253,6 +253,7 @@ def sidereal(time: float) -> float:
 CHAIN = Chain(
     name="muse",
     science=SCIENCE,
+    raw_type="OBJECT",
     recipes=("muse_bias", "muse_flat", "muse_wavecal", "muse_scibasic", "muse_scipost"),
     product="DATACUBE_FINAL",
     build=build,

@@ -108,6 +108,7 @@ def measure(made: Mapping[str, tuple[Path, ...]], seed: int) -> list[Measurement
 CHAIN = Chain(
     name="naco",
     science=named("NACO", "jitter").dp_ids()[0],
+    raw_type="IMGJITOBJ_SW",
     recipes=(
         "naco_img_dark",
         "naco_img_dark",

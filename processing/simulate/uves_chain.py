@@ -120,6 +120,7 @@ def measured(
 CHAIN = Chain(
     name="uves",
     science=science(LOG),
+    raw_type="SCI_POINT_ECH_BLUE",
     recipes=(
         "uves_cal_mbias",
         "uves_cal_predict",

@@ -103,6 +103,7 @@ def measure(products: Mapping[str, tuple[Path, ...]], _: int) -> list[Measuremen
 CHAIN = Chain(
     name="uves-red",
     science=science(LOG),
+    raw_type="SCI_POINT_ECH_RED",
     recipes=uves_chain.CHAIN.recipes,
     product="FLUXCAL_SCI_POINT_REDL",
     build=build,

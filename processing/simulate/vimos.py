@@ -215,6 +215,7 @@ def _sidereal(taken: datetime) -> float:
 CHAIN = Chain(
     name="vimos",
     science=min(dp_id for dp_id, *_ in SCIENCE.files()),
+    raw_type="SCI_IMG",
     recipes=(
         "vimos_ima_bias",
         "vimos_ima_dark",

@@ -190,6 +190,7 @@ def measure(made: Mapping[str, tuple[Path, ...]], seed: int) -> list[Measurement
 CHAIN = Chain(
     name="visir",
     science=SCIENCE,
+    raw_type="IMG_SCI",
     recipes=("visir_img_dark", "visir_img_ff", "visir_old_img_phot", "visir_old_img_combine"),
     product="IMG_OBS_COMBINED_CNJ",
     build=build,

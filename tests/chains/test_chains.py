@@ -62,6 +62,7 @@ def test_a_chain_gives_its_truth_back_and_its_masters_serve(
 
     tree = index.associate(chain.science, "Raw2Raw", explain=True)
     assert tree.root.complete, tree
+    assert tree.root.category == chain.raw_type
     wanted = {file.dp_id for file in files(tree.root)}
     assert chain.decoys, "a chain whose archive holds nothing wrong proves nothing"
     assert chain.decoys.keys() <= raw

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from processing.simulate.truth import Truth
+
 Calsel = Callable[..., Result]
 BOOK = """if DPR.TYPE == "BIAS" then {
   RAW.TYPE = "BIAS";
@@ -109,3 +111,84 @@ def test_list_names_first_night_instrume_values_and_checksum(calsel: Calsel) -> 
     naco, uves = calsel("rules", "list").stdout.splitlines()
     assert naco.startswith("naco.2001-11-01.oca  from 2001-11-01  NAOS+CONICA ")
     assert uves.startswith("uves.2000-01-01.oca  from 2000-01-01  UVES  ")
+
+
+POOL = "id | dp_id | n | INSTRUME | DPR.TYPE\nbias | TOY.2010-01-10T12:00:00.000 | 2 | TOY | BIAS\n"
+NOTHING = "TOY.2010-01-10T12:00:00.000 | Raw2Raw | . | - | -\n"
+
+
+@pytest.fixture
+def tried(rules: Path) -> Path:
+    """The folder of the small rulebook with a pool and a table."""
+    (rules / "toy" / "pool.txt").write_text(POOL)
+    (rules / "toy" / "expected.txt").write_text(NOTHING)
+    return rules
+
+
+def test_test_counts_rows_and_faults_and_leaves_the_archive_alone(calsel: Calsel, tried: Path) -> None:
+    for book in ((), (tried / "toy" / "toy.2000-01-01.oca",)):
+        told = calsel("rules", "test", *book, rules=tried)
+        assert (told.exit_code, told.stdout, told.stderr) == (0, "", "toy: 1 rows, 0 faults\n")
+    assert calsel("rules", "list").stdout == ""
+
+
+def test_test_prints_each_fault_with_its_line_and_fails(calsel: Calsel, tried: Path) -> None:
+    (tried / "toy" / "expected.txt").write_text(NOTHING.replace("| - | -", "| TOY.X | -"))
+    told = calsel("rules", "test", "toy", rules=tried)
+    assert told.exit_code == 1
+    assert told.stdout == (
+        "toy/expected.txt:1: TOY.2010-01-10T12:00:00.000 Raw2Raw .: expected TOY.X; "
+        "No association could be established: this file type is not supported\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["test", "coverage"])
+def test_a_book_without_tables_is_named(calsel: Calsel, rules: Path, command: str) -> None:
+    told = calsel("rules", command, "toy", rules=rules)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr.startswith("calsel: toy: no folder of CALSEL_RULES with pool.txt and expected.txt")
+
+
+def test_coverage_names_what_no_table_used_and_fails_below_100_percent(calsel: Calsel, tried: Path) -> None:
+    told = calsel("rules", "coverage", rules=tried)
+    assert told.exit_code == 1
+    assert told.stdout.splitlines() == [
+        "toy.2000-01-01.oca: 33.3 % of 3 rules, 2 missing",
+        "  toy.2000-01-01.oca:4 organisation ACTION_BIAS: never used",
+        "  toy.2000-01-01.oca:5 action ACTION_BIAS: never used",
+    ]
+    book = tried / "toy" / "toy.2000-01-01.oca"
+    text = BOOK.replace("select", "// not tried: a toy\nselect").replace(
+        "action ACT", "// not tried: one\naction ACT"
+    )
+    book.write_text(text)
+    assert calsel("rules", "coverage", "toy", rules=tried).exit_code == 0
+
+
+def test_show_takes_an_instrument_a_version_a_file_and_a_night(
+    bare: Calsel, rules: Path, tmp_path: Path
+) -> None:
+    book = rules / "toy" / "toy.2000-01-01.oca"
+    (rules / "toy" / "toy.2005-01-01.oca").write_text(BOOK + "// later\n")
+
+    def head(*arguments: object) -> str:
+        return bare("rules", "show", *arguments, rules=rules).stdout.partition("\n")[0]
+
+    first, last = (f"toy.{day}.oca, from the night of {day}" for day in ("2000-01-01", "2005-01-01"))
+    assert head("toy") == head("TOY") == head("toy", "--night", "2010-01-01") == last
+    assert head("toy.2000-01-01.oca") == head(book) == head("toy", "--night", "2004-12-31") == first
+    told = bare("rules", "show", "toy", "--format", "svg", "-o", tmp_path / "toy.svg", rules=rules)
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert (tmp_path / "toy.svg").read_text().startswith("<svg")
+    assert bare("rules", "show", "nope", rules=rules).stderr.startswith(
+        "calsel: there is no rulebook for 'nope'"
+    )
+
+
+def test_explain_tells_why_a_rule_of_the_book_in_force_did_what_it_did(ask: Calsel, truth: Truth) -> None:
+    told = ask("rules", "explain", truth.uves_science, "MASTER_BIAS_BLUE")
+    assert told.exit_code == 0
+    assert "association MASTER_BIAS_BLUE: chose 1 of 1 to 1" in told.stdout
+    assert ask("rules", "explain", truth.uves_science, "NOPE").stderr.startswith(
+        "calsel: NOPE: uves.2000-01-01.oca has"
+    )

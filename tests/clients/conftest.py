@@ -49,6 +49,7 @@ USERS = {USER: {"password": PASSWORD, "programmes": ["088.D-0512(A)"]}}
 FORS2 = ("FORS2.2021-01-02T00:59:12.533", "FORS2.2021-01-02T00:59:12.534")
 CHIPS = ("CCID20-14-5-3", "CCID20-14-5-6")
 PRODUCT = "r.UVES.SCI_POINT"
+IMAGES = tuple(f"r.NACO.IMG_{number}" for number in range(6))  # more than the clients' limits in the tests
 MASTERS = "M.UVES.2012-03-15T08:00:00.00"
 NIGHT_LOG = "OB:         200560001\nInstrument: UVES\nGrade:      A\nSky clear, seeing 0.8 arcsec.\n"
 
@@ -156,12 +157,15 @@ def _write_frames(folder: Path, truth: Truth, packed: str) -> None:
             pixels,
             cards(raw, 0) | {"PRO.CATG": category, "PRO.TYPE": "REDUCED"},
         )
-    product = cards(named("UVES", "science"), 0) | {
-        "PRO.CATG": "RED_SCI_POINT_BLUE",
-        "PRO.TYPE": "REDUCED",
-        "PRO.REC1.RAW1.NAME": f"{truth.uves_science}.fits",
-    }
-    write_image(folder / f"{PRODUCT}.fits", pixels, product)
+    _write_product(folder, PRODUCT, truth.uves_science, "RED_SCI_POINT_BLUE")
+    for image in IMAGES:
+        _write_product(folder, image, truth.naco_science, "COADDED_IMG")
+
+
+def _write_product(folder: Path, dp_id: str, source: str, category: str) -> None:
+    raw = next(entry for entry in LOG if source in entry.dp_ids())
+    made = {"PRO.CATG": category, "PRO.TYPE": "REDUCED", "PRO.REC1.RAW1.NAME": f"{source}.fits"}
+    write_image(folder / f"{dp_id}.fits", np.zeros((2, 2), np.float32), cards(raw, 0) | made)
 
 
 def _fill(url: str, folder: Path, truth: Truth, locked: str) -> None:

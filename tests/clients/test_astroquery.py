@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -21,13 +23,15 @@ SCIENCE = "088.D-0512(A)"
 
 
 def test_instruments_are_listed(eso):
-    assert eso.list_instruments() == sorted(
-        path.name for path in (ROOT / "rules").iterdir() if any(path.glob("*.oca"))
-    )
+    listed = eso.list_instruments()
+    books = {path.name for path in (ROOT / "rules").iterdir() if any(path.glob("*.oca"))}
+    # ESO's table is ist.efosc, by the start of the dp_ids, and INSTRUME is EFOSC.
+    assert listed == sorted({name.replace("efosc2", "efosc") for name in books})
+    assert set(listed) <= eso_s_instruments()
 
 
 def test_surveys_are_listed(eso):
-    assert eso.list_surveys() == ["UVES"]
+    assert eso.list_surveys() == ["NACO", "UVES"]
 
 
 def test_all_frames_of_a_run_are_found_with_the_columns_that_eso_has(eso, archive):
@@ -209,17 +213,17 @@ def test_a_wrong_password_is_no_login(eso, passwords):
 
 @cut_off
 def test_query_tap_service(eso):
-    eso.ROW_LIMIT = 7
+    eso.ROW_LIMIT = 6
     with pytest.warns(MaxResultsWarning):
-        table = eso.query_tap("select * from dbo.raw")
+        table = eso.query_tap("select * from ivoa.ObsCore")
     assert isinstance(table, Table)
-    assert len(table) == 7
+    assert len(table) == 6
 
 
 @cut_off
 def test_row_limit(eso):
     eso.ROW_LIMIT = 5
-    for ask in (lambda: eso.query_instrument("UVES"), eso.query_main):
+    for ask in (lambda: eso.query_instrument("UVES"), lambda: eso.query_surveys("NACO"), eso.query_main):
         with pytest.warns(MaxResultsWarning):
             assert len(ask()) == 5
 
@@ -227,7 +231,7 @@ def test_row_limit(eso):
 def test_top(eso):
     eso.ROW_LIMIT = None  # not cut off, so nothing is to be warned of
     assert len(eso.query_instrument("UVES", top=5)) == 5
-    assert len(eso.query_surveys("UVES", top=1)) == 1
+    assert len(eso.query_surveys("NACO", top=5)) == 5
     assert len(eso.query_main(top=5)) == 5
 
 
@@ -238,14 +242,47 @@ def test_empty_return(eso):
     assert len(found) == 0
 
 
-def test_multisurvey_and_column_filters(eso, archive):
-    ask = {"columns": "obs_collection, calib_level, target_name, instrument_name, dp_id"}
-    spelt = eso.query_surveys(
-        "uves, UVES", column_filters={"calib_level": "= 2", "target_name": "like '%STAR%'"}, **ask
-    )
-    plain = eso.query_surveys("uves, UVES", column_filters={"calib_level": 2, "target_name": "STAR"}, **ask)
-    assert len(spelt) == 1
-    assert all(spelt.values_equal(plain))
+def test_multisurvey(eso):
+    found = eso.query_surveys(surveys=["NACO", "UVES"], cone_ra=150.0, cone_dec=-30.0, cone_radius=180.0)
+    assert "target_name" in found.colnames
+    assert set(found["obs_collection"]) == {"NACO", "UVES"}
+
+
+def test_sgrastar_column_filters(eso):
+    ask = {"columns": "obs_collection, calib_level, multi_ob, filter, s_pixel_scale, instrument_name"}
+    spelt = {"calib_level": "= 2", "instrument_name": "like '%ACO%'"}
+    plain = {"calib_level": 2, "instrument_name": "NACO"}
+    found = [eso.query_surveys("NACO, UVES", column_filters=filters, **ask) for filters in (spelt, plain)]
+    assert [len(table) for table in found] == [6, 6]
+    assert all(found[0].values_equal(found[1]))
+    with pytest.warns(NoResultsWarning):  # no product here says whether it is of several blocks
+        assert len(eso.query_surveys("NACO", column_filters={"multi_ob": "like '%M%'"}, **ask)) == 0
+
+
+def test_apex_retrieval(eso):
+    # ESO keeps APEX's quick looks in a table of their own; here there is none, and the error says so.
+    with pytest.warns(NoResultsWarning):
+        assert len(eso.query_apex_quicklooks(column_filters={"project_id": "E-095.F-9802A-2015"})) == 0
+
+
+@cut_off
+def test_each_instrument_sgrastar(eso):
+    eso.ROW_LIMIT = 1  # so there are more, or none at all
+    told = set()
+    for instrument in eso.list_instruments():
+        with pytest.warns((NoResultsWarning, MaxResultsWarning)) as warned:
+            found = eso.query_instrument(instrument, cone_ra=150.0, cone_dec=-30.0, cone_radius=1.0)
+        assert len(found) == (0 if warned[-1].category is NoResultsWarning else 1)
+        told.add((instrument, len(found)))
+    assert {("uves", 1), ("xshooter", 0)} <= told
+
+
+@cut_off
+def test_each_survey_sgrastar(eso):
+    eso.ROW_LIMIT = 5
+    assert len(eso.query_surveys("UVES", cone_ra=150.0, cone_dec=-30.0, cone_radius=1.0)) == 1
+    with pytest.warns(MaxResultsWarning):
+        assert len(eso.query_surveys("NACO")) == 5
 
 
 def test_retrieve_data(eso, archive, tmp_path: Path):
@@ -255,6 +292,28 @@ def test_retrieve_data(eso, archive, tmp_path: Path):
     result = eso.retrieve_data([archive.science, archive.truth.naco_science], destination=str(tmp_path))
     assert isinstance(result, list)
     assert len(result) == 2
+
+
+def test_retrieve_data_authenticated(eso, archive, passwords, tmp_path: Path):
+    eso.login(username="ann")
+    result = eso.retrieve_data(archive.locked, destination=str(tmp_path))
+    assert isinstance(result, str)
+    assert archive.locked in result
+
+
+@pytest.mark.parametrize("continuation", [False, True])
+def test_what_is_there_is_fetched_again_by_continuation_only(eso, archive, continuation, tmp_path: Path):
+    file = tmp_path / f"{archive.science}.fits"
+    file.write_bytes(b"old")
+    eso.retrieve_data(archive.science, destination=str(tmp_path), continuation=continuation)
+    assert (file.read_bytes() == b"old") is not continuation
+
+
+def test_without_calibrations_only_what_was_asked_for_comes(eso, archive, tmp_path: Path):
+    (file,) = eso.retrieve_data([archive.science], with_calib=None, destination=str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [Path(file).name]
+    with pytest.raises(ValueError, match="with_calib"):
+        eso.retrieve_data([archive.science], with_calib="none", destination=str(tmp_path))
 
 
 def test_help(eso):
@@ -286,6 +345,12 @@ def eso_s_columns() -> set[str]:
     """Those of dbo.raw in an answer of ESO's that astroquery's tests carry; its row number has no name."""
     path = Path(astroquery.__path__[0]) / "eso/tests/data/query_main_sgra.csv"
     return set(path.read_text().partition("\n")[0].split(",")) - {""}
+
+
+def eso_s_instruments() -> set[str]:
+    """Those that astroquery's tests of the real service find there."""
+    text = (Path(astroquery.__path__[0]) / "eso/tests/test_eso_remote.py").read_text()
+    return set(ast.literal_eval(re.search(r"instrument_list = (\[.*?\])", text, re.DOTALL)[1]))
 
 
 def _sha256(path: Path) -> str:

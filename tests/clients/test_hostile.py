@@ -480,6 +480,7 @@ def test_a_hundred_megabytes_are_refused_at_once(server: Server, client, path, k
     before = server.forget_peak()
     taken, heard = pour(server, start, piece)
     assert re.match(rb"HTTP/1\.1 4(00|04|05|11|13) ", heard), heard[:300]
+    assert b"\r\nconnection: close\r\n" in heard  # nobody waits for another answer behind an unread body
     assert taken < 20 * MB
     assert server.memory("VmHWM") - before < 50 * MB
 

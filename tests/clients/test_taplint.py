@@ -58,7 +58,10 @@ def test_datalinklint_finds_nothing(archive, what):
     said = lint(
         "datalinklint", f"votable={archive.url}/datalink/links{f'?ID={dp_id}' * bool(what)}".replace(" ", "+")
     )
-    assert "Totals: Errors: 0; Warnings: 0; Failures: 0" in said, said
+    # Off line STILTS knows the words of DataLink 1.0; this one is younger (VEP-002).
+    younger = said.count("E-SMCO-01 Unknown predicate 'documentation' from core DataLink vocabulary")
+    assert younger == (what == "product")
+    assert f"Totals: Errors: {younger}; Warnings: 0; Failures: 0" in said, said
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def _service_slots(node: tree.Node) -> Iterator[tuple[str, str, list[tuple[Any, 
     for slot in node.slots:
         yield (
             slot.label,
-            f"{slot.minimum}..{slot.maximum} auxiliary={slot.auxiliary}",
+            f"{slot.minimum}..{slot.maximum} auxiliary={slot.auxiliary} own={slot.own}",
             [
                 (each.node, each.product.category if each.product else "", each.match, each.days)
                 for each in slot.chosen
@@ -59,6 +59,6 @@ def _oracle_slots(node: naive.Node) -> Iterator[tuple[str, str, list[tuple[Any, 
     for slot in node.slots:
         yield (
             slot.label,
-            f"{slot.minimum}..{slot.maximum} auxiliary={slot.auxiliary}",
+            f"{slot.minimum}..{slot.maximum} auxiliary={slot.auxiliary} own={slot.own}",
             list(slot.chosen),
         )

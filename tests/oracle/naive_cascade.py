@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from naive_groups import Group, Known, file_category, group_category, is_number, organise
-from naive_rules import Rules, Select, raw_type, tag, terms
+from naive_rules import Rules, Select, names, raw_type, tag, terms
 from naive_values import Keywords, Scene, holds, inside
 
 Row = Mapping[str, Any]
@@ -39,6 +39,7 @@ class Slot:
     minimum: int
     maximum: int
     auxiliary: bool
+    own: bool
     chosen: tuple[tuple[Node, str, str, float | None], ...]
 
 
@@ -100,7 +101,7 @@ class Oracle:
         )
 
     def _root(self, dp_id: str) -> Group | None:
-        """The largest group with the frame that is offered and makes something; of equals the first rule's."""
+        """The largest group of the frame that is offered and makes something; of equals the first rule's."""
         offered = [
             group
             for group in self.groups
@@ -142,22 +143,23 @@ class Oracle:
             else:
                 node, category = _leaf(each.owner), ""
             chosen.append((node, category, self._match(group, select, each), self._days(group, each)))
-        # Raw files `from inputFiles` are read by the recipe (README of the rules), so only these are auxiliary.
+        # Files `from inputFiles` are read by the recipe (README of the rules): not auxiliary.
         auxiliary = select.source == "rawFiles"
-        return Slot(select.name, select.minimum, select.maximum, auxiliary, tuple(chosen))
+        own = select.source == "calibFiles" and _is_step(select)
+        return Slot(select.name, select.minimum, select.maximum, auxiliary, own, tuple(chosen))
 
     def _ranked(self, group: Group, select: Select, mode: str) -> list[Candidate]:
         """Everything that would do, the best first; remembered, for many parents ask for the same group."""
         asked = (group, select, mode)
         if asked not in self._known:
-            pool = self._pool(group, select.source != "calibFiles", mode)
+            pool = self._pool(select, mode)
             acceptable = [each for each in pool if self._would_do(group, select, each)]
             self._known[asked] = sorted(acceptable, key=lambda each: self._stand(group, select, each))
         return self._known[asked]
 
-    def _pool(self, group: Group, raw: bool, mode: str) -> list[Candidate]:
-        """Everything a select of this source may look at in this mode."""
-        if raw:
+    def _pool(self, select: Select, mode: str) -> list[Candidate]:
+        """Everything a select may look at in this mode."""
+        if select.source != "calibFiles":
             return [Candidate(each, each.keywords) for each in self.files if each.is_raw]
         pool = []
         for each in self.files:
@@ -166,7 +168,7 @@ class Oracle:
                 pool.append(Candidate(each, each.keywords))
         for other in self.groups:
             # A step of the reduction of the same frames has no master to stand for it.
-            if not other.small and (mode == "Raw2Raw" or _same_frames(group, other)):
+            if not other.small and (mode == "Raw2Raw" or _is_step(select)):
                 pool += [Candidate(other, each, number) for number, each in enumerate(other.products)]
         return pool
 
@@ -179,9 +181,9 @@ class Oracle:
 
     def _cut(self, group: Group, each: Candidate) -> bool:
         """An intervention lies strictly between the two times; that of a static file is none of observing."""
-        if not isinstance(each.owner, Group) and not each.owner.is_raw:
-            if each.keywords.get("PRO.CATG") not in self.made:
-                return False
+        is_file = not isinstance(each.owner, Group) and not each.owner.is_raw
+        if is_file and each.keywords.get("PRO.CATG") not in self.made:
+            return False
         times = [group.primary.keywords.get("MJD-OBS"), each.keywords.get("MJD-OBS")]
         if not all(is_number(time) for time in times):
             return False
@@ -206,9 +208,7 @@ class Oracle:
 
     def _inside(self, group: Group, select: Select, each: Candidate) -> bool:
         scene = Scene(each.keywords, group.primary.keywords)
-        return all(
-            inside(term, scene) for term in terms(select.condition) if term.data == "try_between"
-        )
+        return all(inside(term, scene) for term in terms(select.condition) if term.data == "try_between")
 
     def _match(self, group: Group, select: Select, each: Candidate) -> str:
         if not any(term.data == "try_between" for term in terms(select.condition)):
@@ -222,7 +222,7 @@ class Oracle:
 
 def _sure(node: Node) -> bool:
     return all(
-        below.certified and _sure(below)
+        (below.certified or slot.own) and _sure(below)
         for slot in node.slots
         if not slot.auxiliary
         for below, *_ in slot.chosen
@@ -234,5 +234,11 @@ def _leaf(file: Known) -> Node:
     return Node("file", None, category, (file.dp_id,), file.certified, True)
 
 
-def _same_frames(one: Group, other: Group) -> bool:
-    return one.primary is other.primary
+def _is_step(select: Select) -> bool:
+    """Asks for what is made of the same exposure, as the README of the rules puts it."""
+    return any(
+        term.data == "compare"
+        and names(term) == {"MJD-OBS", "inputFile.MJD-OBS"}
+        and term.children[1] == "=="
+        for term in terms(select.condition)
+    )

@@ -77,9 +77,7 @@ def organise(rules: Rules, files: Sequence[Known]) -> list[Group]:
                 each for each in files_of_one if holds(rule.condition, Scene(each.keywords, last=last))
             )
             if chosen and not any(each.action == rule.name and each.files == chosen for each in found):
-                products = tuple(
-                    _promise(chosen[0], block) for block in rules.actions[rule.name].products
-                )
+                products = tuple(_promise(chosen[0], block) for block in rules.actions[rule.name].products)
                 found.append(Group(rule.name, chosen, number, rule.minimum, products))
     return found
 

@@ -5,10 +5,12 @@ A second reading of the language's description, to hold against `app.oca`; it im
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lark import Token, Tree
 
@@ -17,9 +19,12 @@ MISSING = None
 Value = str | int | float | bool | None
 Keywords = Mapping[str, Value]
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_ORDER: Mapping[str, Callable[[object, object], bool]] = {
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge
+}  # fmt: skip
+_OPERATORS: Mapping[str, Callable[[Any, Any], int | float]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod
 }  # fmt: skip
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -150,8 +155,10 @@ def _alike(a: Value, b: Value) -> tuple[object, object] | None:
         if isinstance(a, bool):
             flag = {"t": True, "true": True, "f": False, "false": False}.get(b.lower())
             return None if flag is None else (a, flag)
-        return (float(a or 0), float(read_number(b))) if _NUMBER.fullmatch(b) else None
-    return float(a or 0), float(b or 0)
+        return (a, read_number(b)) if _NUMBER.fullmatch(b) else None
+    # Exactly, as Python compares whole and real numbers: by way of doubles, 2**53 + 1 would equal 2.0**53,
+    # which equals 2**53, which is another number.
+    return a, b
 
 
 def _calculate(a: Value, op: str, b: Value) -> Value:
@@ -159,19 +166,10 @@ def _calculate(a: Value, op: str, b: Value) -> Value:
     if any(isinstance(each, str | bool) or each is MISSING for each in (a, b)):
         return MISSING
     try:
-        match op:
-            case "+":
-                return a + b
-            case "-":
-                return a - b
-            case "*":
-                return a * b
-            case "/":
-                return a / b
-            case _:
-                return a % b
+        result = _OPERATORS[op](a, b)
     except (ZeroDivisionError, OverflowError):
         return MISSING
+    return result if math.isfinite(result) else MISSING
 
 
 def _like(given: Value, pattern: Value) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import naive_rules as naive
 import pytest
+from lark import Token, Tree
 from pools import read_pool
 
 from app.classify import classify, raw_type, tag
@@ -53,19 +53,34 @@ def headers() -> tuple[Header, ...]:
 
 
 def described() -> Iterator[Header]:
-    """For every classification rule, headers of the values that it names, with a gap empty and filled."""
+    """For every classification rule the headers that its words describe, by the first and the last `or`."""
     for text in texts().values():
         for rule in naive.parse(text).classes:
-            for filler in ("", "x"):
+            for branch, filler in ((0, ""), (1, "x")):
                 values: dict[str, Value] = {}
-                for test in rule.children[0].find_pred(lambda node: node.data in ("compare", "like")):
-                    key, *_, constant = test.children
-                    if key.data == "keyword" and constant.data in ("text", "number"):
-                        said = str(constant.children[0])
-                        values[str(key.children[0])] = (
-                            said[1:-1].replace("%", filler) if constant.data == "text" else float(said)
-                        )
+                _describe(rule.children[0], branch, filler, values)
                 yield Header(values)
+
+
+def _describe(node: Tree[Token], branch: int, filler: str, values: dict[str, Value]) -> None:
+    match node.data:
+        case "or_":
+            _describe(node.children[branch], branch, filler, values)
+        case "and_":
+            for each in node.children:
+                _describe(each, branch, filler, values)
+        case "compare" | "like":
+            key, *_, constant = node.children
+            if key.data == "keyword" and constant.data in ("text", "number"):
+                name, said = str(key.children[0]), str(constant.children[0])
+                if constant.data == "number":
+                    values[name] = float(said)
+                elif node.data == "compare":
+                    values[name] = said[1:-1]
+                else:  # Two patterns for one keyword are both in it.
+                    values[name] = f"{values.get(name, '')}{said[1:-1].replace('%', filler)}"
+        case "is_":
+            values.setdefault(str(node.children[0].children[0]), "ANY")
 
 
 @cache
@@ -80,20 +95,30 @@ def samples() -> tuple[Header, ...]:
     return tuple(rows)
 
 
-def differences(text: str, name: str, given: tuple[Header, ...]) -> list[str]:
-    stem = re.sub(r"\W", "", name.split(".")[0])
-    book = read_book(text, name if re.search(r"\d{4}-\d\d-\d\d", name) else f"{stem}.2000-01-01.oca")
+def compared(path: Path, given: tuple[Header, ...]) -> float:
+    """The share of a file's rules that fire; every header that looks new to them must be classified alike."""
+    text, first_night = texts()[path.name], path.name.count(".") > 1
+    book = read_book(text, path.name if first_night else f"{path.stem}.2000-01-01.oca")
     rules = naive.parse(text)
-    found = []
-    for header in given:
-        keywords, derived, fired = classify(book, header)
-        service = (_plain(derived), list(fired), tag(keywords), raw_type(keywords))
-        ours, lines = naive.classify(rules, header.to_dict())
+    fired: set[int] = set()
+    for header in _distinct(rules, given):
+        keywords, derived, lines = classify(book, header)
+        service = (_plain(derived), list(lines), tag(keywords), raw_type(keywords))
+        ours, lines_of_ours = naive.classify(rules, header.to_dict())
         known = {**header.to_dict(), **ours}
-        oracle = (_typed(ours), lines, naive.tag(known), naive.raw_type(known))
-        if service != oracle:
-            found.append(f"{dict(header)}: service {service}, oracle {oracle}")
-    return found
+        oracle = (_typed(ours), lines_of_ours, naive.tag(known), naive.raw_type(known))
+        assert service == oracle, dict(header)
+        fired |= set(lines)
+    return len(fired) / len(rules.classes)
+
+
+def _distinct(rules: naive.Rules, given: tuple[Header, ...]) -> Iterator[Header]:
+    """One header of those that say the same in the keywords that the rules mention."""
+    read = {"DO.CATG", "DO.CLASS", "REFLEX.CATG", "PRO.CATG", "RAW.TYPE"}
+    for rule in rules.classes:
+        read |= naive.names(rule)
+    first = {repr([(key, header.get(key)) for key in sorted(read)]): header for header in given}
+    yield from first.values()
 
 
 def _plain(derived: Mapping[str, object]) -> dict[str, tuple[str, object]]:
@@ -107,32 +132,23 @@ def _typed(derived: Mapping[str, object]) -> dict[str, tuple[str, object]]:
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.name)
 def test_our_books_classify_every_header_alike(path: Path) -> None:
-    assert differences(texts()[path.name], path.name, headers()) == []
+    assert compared(path, headers()) > 0.8
 
 
 @pytest.mark.parametrize("instrument", GASGANO)
 def test_the_shipped_files_classify_every_header_alike(instrument: str) -> None:
-    path = shipped(instrument)
-    assert differences(texts()[path.name], path.name, headers()) == []
+    assert compared(shipped(instrument), headers()) > 0.8
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.name)
 def test_our_books_classify_real_headers_alike(path: Path) -> None:
-    assert differences(texts()[path.name], path.name, samples()) == []
+    compared(path, samples())
 
 
 @pytest.mark.parametrize("instrument", GASGANO)
 def test_the_shipped_files_classify_real_headers_alike(instrument: str) -> None:
-    path = shipped(instrument)
-    assert differences(texts()[path.name], path.name, samples()) == []
+    compared(shipped(instrument), samples())
 
 
-def test_the_headers_are_many_and_fire_most_rules() -> None:
-    fired, there = set(), 0
-    for name, text in texts().items():
-        rules = naive.parse(text)
-        there += len(rules.classes)
-        for header in headers():
-            fired |= {(name, line) for line in naive.classify(rules, header.to_dict())[1]}
+def test_the_headers_are_many() -> None:
     assert len(headers()) > 1000
-    assert len(fired) > 0.9 * there

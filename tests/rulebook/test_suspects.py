@@ -68,7 +68,7 @@ def test_more_files_at_least_than_at_most_are_never_found_but_none_at_most_is_sw
     [
         ('INS.MODE == "BLUE"', "its product has INS.MODE = RED"),
         ('RAW.TYPE == "BIAS"', "its product has no RAW.TYPE"),
-        ("inputFile.DPR.TECH == DPR.TECH", ""),
+        ("inputFile.DPR.TECH == DPR.TECH", "its product has no DPR.TECH"),
         ('INS.MODE == "RED"', ""),
         ('DO.CATG == "MASTER_BIAS"', ""),
         ("inputFile.RAW.TYPE == RAW.TYPE", "its product has no RAW.TYPE"),
@@ -123,6 +123,7 @@ def test_a_keyword_of_the_instrument_is_looked_up_in_its_dictionaries(tmp_path: 
         ("INS.FILTX.NAME", False),
         ("INS.FILT1.NAMES", False),
         ("INS2.OPTI3.ID", True),
+        ("INS.GRAT1.NAME", True),
         ("DET.CHIP1.ID", True),
     ],
 )
@@ -134,6 +135,7 @@ def test_an_i_in_a_dictionary_stands_for_a_number_or_nothing(
     (folder / "ESO-VLT-DIC.TOY_ICS").write_text(
         "Parameter Name:\tINS FILTi NAME  \nParameter Name: INSi OPTI3 ID\n"
     )
+    (folder / "ESO-DFS-DIC.TOY_QC").write_text("Parameter Name:    INS GRATi NAMEi\n")
     dictionary = read_dictionaries(["toy-1.0"], tmp_path)
     assert dictionary is not None
     assert dictionary.knows(keyword) is known

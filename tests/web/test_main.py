@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -65,13 +65,14 @@ def test_without_a_database_url_the_embedded_one_runs_as_long_as_the_service():
         tempfile.mkdtemp(prefix="calsel-web-")
     )  # pytest's own folder is closed to PostgreSQL's account
     home.chmod(0o755)
-    with embedded.lease(home, durable=False, linger=0.5) as lease:
-        upgrade(lease.url)
-        pid = embedded.status(home).pid
 
     async def run() -> None:
         app = create_app(Settings(home=home))
-        async with app.router.lifespan_context(app):
+        async with AsyncExitStack() as service:
+            with embedded.lease(home, durable=False, linger=0.5) as lease:
+                upgrade(lease.url)
+                pid = embedded.status(home).pid
+                await service.enter_async_context(app.router.lifespan_context(app))
             assert embedded.status(home).pid == pid
             await asyncio.sleep(2)  # four times the linger: the service's own lease holds it
             assert embedded.status(home).pid == pid
