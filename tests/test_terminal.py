@@ -25,7 +25,7 @@ BIAS = Node(
 BIAS_SLOT = Slot("MASTER_BIAS", RULE, 1, 1, False, (Choice(BIAS, None, "calib_plan", -0.25),))
 FLAT = Node("FLAT", (File("F0", "FLAT"),), certified=False, complete=True, slots=(BIAS_SLOT,))
 EMPTY = Slot("MASTER_DARK", RULE, 0, 1, False, (), Why(needed="PRO.CATG = MASTER_DARK", counted=True))
-TASK = Task("ACTION_BIAS B0", "toy_bias", "toy", "r.B0", (), ("MASTER_BIAS",), ("--a=1", "--b=[x]"))
+TASK = Task("ACTION_BIAS B0", "toy_bias", "r.B0", (), ("MASTER_BIAS",), ("--a=1", "--b=[x]"))
 
 
 def tree(*slots: Slot, **changes: object) -> Tree:

@@ -26,8 +26,21 @@ from app.worker.notify import notify
     help="From when on, UTC.",
 )
 @click.option("--instrument", help="Of this instrument: the name of its rules, or INSTRUME.")
-@click.option("--mode", type=click.Choice(get_args(Mode), case_sensitive=False), default="Raw2Raw")
-@click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text")
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(Mode), case_sensitive=False),
+    default="Raw2Raw",
+    show_default=True,
+    help="Compare the answers of this mode.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="How the list is written.",
+)
 @click.option("--notify", "telling", is_flag=True, help="Tell CALSEL_WEBHOOK what it has not been told yet.")
 def changes_command(
     since: datetime | None, instrument: str | None, mode: Mode, form: str, telling: bool
