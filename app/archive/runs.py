@@ -108,7 +108,8 @@ def settle(
     state = ending.state if again_after is None else "ready"
     row = connection.execute(
         "UPDATE run SET state = %s, key = %s, products = %s, log = %s, elapsed = %s, peak_mb = %s, "
-        "reason = %s, reused = %s, heals = %s, ended = now(), ready = now(), worker = NULL "
+        "reason = %s, reused = %s, heals = %s, ended = clock_timestamp(), "
+        "ready = CASE WHEN %s THEN now() ELSE ready END, worker = NULL "
         "WHERE id = %s AND fence = %s AND state = 'running' RETURNING pipeline, priority",
         [
             state,
@@ -120,6 +121,7 @@ def settle(
             ending.reason,
             ending.reused,
             ending.heals,
+            again_after is not None,
             mine.id,
             mine.fence,
         ],
