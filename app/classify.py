@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.header import UNDEFINED, Header, Maybe
 from app.oca.evaluate import EMPTY
@@ -12,7 +12,7 @@ from app.rulebook import Rulebook
 UNCLASSIFIED = "UNCLASSIFIED"
 # What names a frame's tag, the first found wins: Gasgano reads DO.CATG, then PRO.CATG, Reflex REFLEX.CATG;
 # ESO's quality control sets DO.CLASS beside RAW.TYPE.
-_TAG_KEYS = ("DO.CATG", "DO.CLASS", "REFLEX.CATG", "PRO.CATG")
+TAG_KEYS = ("DO.CATG", "DO.CLASS", "REFLEX.CATG", "PRO.CATG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Frame:
 
     `dp_id` has no extension. `size` in bytes, `sha256` of the file's bytes (hex) and `path` are None
     where only a header is known. `mtime_ns` tells a changed file from a known one without reading it.
-    `release_date` is ISO 8601 UTC.
+    `release_date` is ISO 8601 UTC. `measured` are the numbers of quality control in a product's extensions,
+    by keyword and EXTNAME: `QC.DARK.MED@CHIP1.INT1`.
     """
 
     dp_id: str
@@ -33,6 +34,7 @@ class Frame:
     certified: bool = False
     hidden: bool = False
     release_date: str | None = None
+    measured: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def classified(book: Rulebook, frame: Frame) -> Classified:
 
 def tag(keywords: Mapping[str, Maybe]) -> str:
     """The category that a SOF needs."""
-    return next((v for v in map(keywords.get, _TAG_KEYS) if isinstance(v, str) and v), UNCLASSIFIED)
+    return next((v for v in map(keywords.get, TAG_KEYS) if isinstance(v, str) and v), UNCLASSIFIED)
 
 
 def raw_type(keywords: Mapping[str, Maybe]) -> str:

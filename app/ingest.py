@@ -19,11 +19,12 @@ from app.archive.finding import Connection
 from app.archive.index import Index
 from app.archive.making import Making, read_making, remember_making
 from app.archive.nightlogs import store_night_log
+from app.archive.qc import is_recorded
 from app.archive.quality import add_breakpoints
-from app.archive.storing import Stored, store
+from app.archive.storing import Stored, lock, store
 from app.classify import Frame
 from app.errors import HeaderError
-from app.header import Header, read_header, read_table
+from app.header import Header, read_extensions, read_header, read_table
 from app.rights import release_of
 from app.rulebook import Library
 from app.rulebook.thresholds import load_standards
@@ -36,7 +37,8 @@ LOG_SUFFIXES = (".nl", ".nl.txt")
 # Frames of one transaction: large enough for COPY, small enough for memory and progress.
 BATCH = 2000
 Report = Callable[[str, int, int], None]
-_SOURCE = re.compile(r"PRO\.REC1\.(?:RAW|CAL)\d+\.NAME")
+# PROVi stands in archive science products (ESO-044286 §5.2.1), the others CPL writes.
+_SOURCE = re.compile(r"PROV\d+|PRO\.REC1\.(?:RAW|CAL)\d+\.NAME")
 _Item = TypeVar("_Item")
 
 
@@ -135,7 +137,8 @@ def _sources(frame: Frame) -> list[Source]:
     inputs = _task_inputs(Path(frame.path), frame.sha256) if frame.path else None
     if inputs is not None:
         return inputs
-    return [Source(_stem(str(name))) for card, name in frame.header.items() if _SOURCE.fullmatch(card)]
+    names = (_stem(str(name)) for card, name in frame.header.items() if _SOURCE.fullmatch(card))
+    return [Source(name) for name in dict.fromkeys(names)]
 
 
 def _making(frame: Frame) -> Making | None:
@@ -173,13 +176,23 @@ def _keep_logs(
         tell()
 
 
-def use_rules(index: Index, library: Library, folder: Path, report: Report | None = None) -> Activation:
+def use_rules(
+    index: Index,
+    library: Library,
+    folder: Path,
+    report: Report | None = None,
+    demand: Callable[[Connection], None] | None = None,
+) -> Activation:
     """Make the rulebooks of a folder, and the breakpoints beside them, the active ones.
 
-    Raises RuleError for thresholds (qc.toml) beside them that nothing could be scored by.
+    Raises RuleError for thresholds (qc.toml) beside them that nothing could be scored by. `demand` may refuse
+    by raising, before anything has changed and while nobody else can activate.
     """
     load_standards(folder, library)
     with index.connection() as connection:
+        if demand:
+            lock(connection)
+            demand(connection)
         for path in sorted(folder.glob("*/breakpoints.json")):
             add_breakpoints(connection, orjson.loads(path.read_bytes()))
         return activate(connection, library, report)
@@ -215,7 +228,22 @@ def read_frame(path: Path, certified: bool = False) -> Frame:
         path=str(path.resolve()),
         mtime_ns=status.st_mtime_ns,
         certified=certified,
+        measured=_measured(path) if "PRO.CATG" in header else {},
     )
+
+
+def _measured(path: Path) -> dict[str, float]:
+    """The numbers of quality control in a product's extensions, each with its EXTNAME, else its HDU's number.
+
+    Recipes for several chips write them there (hawki_dark_combine, vimos_ima_bias).
+    """
+    found: dict[str, float] = {}
+    for number, header in enumerate(read_extensions(path), 1):
+        numbers = {name: value for name, value in header.items() if is_recorded(name)}
+        for name, value in numbers.items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                found[f"{name}@{header.get('EXTNAME', number)}"] = float(value)
+    return found
 
 
 def _read(path: Path, certified: bool) -> Iterator[Frame]:

@@ -60,12 +60,17 @@ def partitions(book: Rulebook, frame: Classified, raw: bool) -> Iterator[tuple[i
     A partition is the text of the values that the rule groups by; missing keywords group together.
     Rules that look at the last file of a group take every file of the partition, since any may be last.
     """
-    for rule in book.org_rules:
-        if rule.raw_only and not raw:
-            continue
-        if not rule.uses_last and not rule.test(frame.keywords, EMPTY, EMPTY):
-            continue
-        yield rule.index, _partition(rule, frame)
+    for index in takers(book, frame.keywords, raw):
+        yield index, partition(book.org_rules[index], frame)
+
+
+def takers(book: Rulebook, keywords: Mapping[str, Maybe], raw: bool) -> tuple[int, ...]:
+    """The organisation rules that may take a frame with these keywords; the rest of the work is `form`'s."""
+    return tuple(
+        rule.index
+        for rule in book.org_rules
+        if not (rule.raw_only and not raw) and (rule.uses_last or rule.test(keywords, EMPTY, EMPTY))
+    )
 
 
 def form(rule: OrgBook, members: Sequence[Classified]) -> Group | None:
@@ -145,7 +150,8 @@ def _last(frame: Classified) -> tuple[float, float, str]:
     return (-math.inf if start is None else start, expno, frame.dp_id)
 
 
-def _partition(rule: OrgBook, frame: Classified) -> str:
+def partition(rule: OrgBook, frame: Classified) -> str:
+    """The text of the values that a rule groups by."""
     if rule.per_frame:
         return frame.dp_id
     names = (("INSTRUME", "TPL.START") if rule.per_template else ()) + rule.group_by

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.tree import Tree as Drawing
 
-from app.tree import Choice, Node, Slot, Tree, reasons
+from app.level import told
+from app.tree import Choice, Node, Slot, Tree, reasons, worst_level
 from processing.graph import Plan
 from processing.runner import Event
 
@@ -30,6 +31,9 @@ def draw(tree: Tree, *, explain: bool = False) -> Drawing:
         title += f" [yellow](asked for {tree.asked})[/]"
     if tree.rulebook:
         title += f"  [dim]{escape(tree.rulebook)} {tree.checksum[:8]}, archive revision {tree.revision}[/]"
+    worst = worst_level(tree.root)
+    if worst is not None:
+        title += f"  [dim]worst level {worst}[/]"
     drawing = Drawing(title)
     _node(drawing, tree.root, "", explain, set())
     return drawing
@@ -114,7 +118,8 @@ def _explained(branch: Drawing, slot: Slot, shown: set[int]) -> None:
 
 
 def _distance(choice: Choice) -> str:
-    return choice.match if choice.days is None else f"{choice.days:+.2f} d {choice.match}"
+    match = told(choice.match, choice.level)
+    return match if choice.days is None else f"{choice.days:+.2f} d {match}"
 
 
 def print_plan(plan: Plan, console: Console) -> None:

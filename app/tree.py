@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from app.level import CALIB_PLAN as CALIB_PLAN
+from app.level import EXTENDED as EXTENDED
+from app.level import NOT_APPLICABLE as NOT_APPLICABLE
+from app.level import told
 from app.rulebook import RuleRef as RuleRef
 from app.rulebook import Step as Step
 
 Mode: TypeAlias = Literal["Raw2Raw", "Raw2Master"]
-
-# CalSelector's label for a calibration inside the preferred validity, and for a rule without one.
-CALIB_PLAN: Final = "calib_plan"
-NOT_APPLICABLE: Final = "N/A"
-# Outside the plan but inside the hard limit: ESO's word is not public (the real answers at hand show
-# only the two above), so this word is ours, and this is the only place that says it.
-EXTENDED: Final = "extended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +58,7 @@ class Rival:
     days: float | None
     match: str
     certified: bool
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +97,17 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A node that a slot chose, for which of its products, how far away in time (days, signed)."""
+    """A node that a slot chose, for which of its products, how far away in time (days, signed).
+
+    `match` is CalSelector's word, `level` the number behind it (`app.level`); None where the rule has no
+    plan, and where only the word is known, as of a tree that was read from XML.
+    """
 
     node: Node
     product: Product | None
     match: str
     days: float | None
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ class Child:
     node: Node
     match: str
     auxiliary: bool
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,7 @@ def children(node: Node) -> tuple[Child, ...]:
     for slot in node.slots:
         for choice in slot.chosen:
             if id(choice.node) not in seen:
-                seen[id(choice.node)] = Child(choice.node, choice.match, slot.auxiliary)
+                seen[id(choice.node)] = Child(choice.node, choice.match, slot.auxiliary, choice.level)
     leaves = [c for c in seen.values() if c.auxiliary or c.node.kind == "file"]
     groups = [c for c in seen.values() if not (c.auxiliary or c.node.kind == "file")]
     groups.sort(key=lambda c: (c.node.mjd is None, c.node.mjd or 0.0, c.node.files[0].dp_id))
@@ -235,6 +239,21 @@ def uncertified(root: Node) -> tuple[str, ...]:
     return tuple(found)
 
 
+def worst_level(root: Node) -> int | None:
+    """The greatest level of the calibrations of a data set and of theirs; None where none has a plan.
+
+    Auxiliary files do not count: CalSelector calls their match N/A.
+    """
+    levels = (
+        choice.level
+        for node in walk(root)
+        for slot in node.slots
+        if not slot.auxiliary
+        for choice in slot.chosen
+    )
+    return max((level for level in levels if level is not None), default=None)
+
+
 def files(node: Node) -> tuple[File, ...]:
     """Every file of the cascade once, in walking order: the download list."""
     found: dict[str, File] = {}
@@ -256,7 +275,7 @@ def reasons(slot: Slot) -> list[str]:
     for word, rival in zip(("runner-up", *("then",) * len(why.rivals)), why.rivals, strict=False):
         days = "" if rival.days is None else f" {rival.days:+.2f} d"
         doubt = "" if rival.certified else ", not certified"
-        lines.append(f"{word}: {rival.name}{days} {rival.match}{doubt}")
+        lines.append(f"{word}: {rival.name}{days} {told(rival.match, rival.level)}{doubt}")
     if not slot.chosen:
         lines.append(f"would have to exist: {why.needed}")
     return lines

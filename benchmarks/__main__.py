@@ -13,6 +13,7 @@ RUNS = (
     ["benchmarks.bench_headers"],
     ["benchmarks.bench_oca"],
     ["benchmarks.bench_cascade", *sys.argv[1:]],
+    ["benchmarks.bench_diff"],
     ["benchmarks.bench_jobs"],
 )
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     print(machine())
     with ExitStack() as stack:
-        url = options.url or stack.enter_context(_embedded(options.keep))
+        url = options.url or stack.enter_context(embedded(options.keep))
         engine = connect(url)
         stack.callback(engine.dispose)
         if not has_schema(engine):
@@ -75,7 +75,8 @@ def _options(arguments: Sequence[str] | None) -> _Options:
 
 
 @contextmanager
-def _embedded(keep: Path | None) -> Iterator[str]:
+def embedded(keep: Path | None) -> Iterator[str]:
+    """The URL of an embedded database in this folder, or in one of its own."""
     with ExitStack() as stack:
         # Not durable: a benchmark's archive can be made again, and the disk is not what is measured.
         home = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="calsel-bench-")))
@@ -108,7 +109,7 @@ def _loaded(index: Index, number: int, held: int) -> Iterator[Line]:
         yield Line("frames stored, classified, grouped, keyed", f"{number / elapsed:,.0f} /s")
         yield Line("of which in this process, one core", f"{busy / elapsed:.0%}")
         yield Line("peak memory of the loading process", f"{peak:.0f} MB", "< 600 MB", peak < 600)
-        _vacuum(index)
+        vacuum(index)
     with index.connection() as connection:
         (size,) = connection.execute("SELECT pg_database_size(current_database())").fetchone() or (0,)
     yield Line("size of the database", f"{size / 1e6:,.0f} MB ({size / number / 1e3:.1f} kB a frame)")
@@ -138,7 +139,7 @@ def _progress(done: int, number: int, elapsed: float) -> None:
         print(f"{done:,} of {number:,} frames, {done / elapsed:,.0f} /s", end=end, file=sys.stderr)
 
 
-def _vacuum(index: Index) -> None:
+def vacuum(index: Index) -> None:
     """What autovacuum does in its own time: statistics, visibility map."""
     with index.connection() as connection:
         connection.commit()

@@ -11,7 +11,7 @@ from processing.esorex import Esorex, Pipeline
 
 PACKAGING: Final = "sdp_package"
 # Part of every content key: a change in what these recipes write is a new version.
-VERSION: Final = "1"
+VERSION: Final = "2"
 # The pipeline that they make up.
 OURS: Final = f"calselector/{VERSION}"
 # The module that is run for a recipe, with the SOF and --output-dir.

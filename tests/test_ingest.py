@@ -152,3 +152,29 @@ def test_rules_and_the_breakpoints_beside_them_are_taken_over_once(index: Index,
     assert not stale_rules(index, load_library(rules))
     with index.connection() as connection:
         assert [each.mjd for each in index.rules(connection).breakpoints] == [55000.5]
+
+
+def test_the_numbers_of_a_products_extensions_are_recorded_by_their_names(
+    index: Index, tmp_path: Path
+) -> None:
+    primary, chips = fits.PrimaryHDU(), [fits.ImageHDU(name="CHIP1.INT1"), fits.ImageHDU()]
+    primary.header["INSTRUME"] = "TOY"
+    primary.header["HIERARCH ESO PRO CATG"] = "MASTER_BIAS"
+    primary.header["HIERARCH ESO QC RON"] = 3.0
+    for chip in chips:
+        for keyword, value in {"QC RON": 2.5, "QC DID": "TOY-1", "DET DIT": 1.0}.items():
+            chip.header[f"HIERARCH ESO {keyword}"] = value
+    path = tmp_path / "bias.fits"
+    fits.HDUList([primary, *chips]).writeto(path)
+    assert read_frame(path).measured == {"QC.RON@CHIP1.INT1": 2.5, "QC.RON@2": 2.5}
+    ingest(index, [path])
+    with index.connection() as connection:
+        rows = connection.execute("SELECT parameter, value FROM qc_value ORDER BY 1").fetchall()
+    assert rows == [("QC.RON", 3.0), ("QC.RON@2", 2.5), ("QC.RON@CHIP1.INT1", 2.5)]
+
+
+def test_the_extensions_of_raw_frames_are_nobodys(tmp_path: Path) -> None:
+    chip = fits.ImageHDU(name="CHIP1")
+    chip.header["HIERARCH ESO QC RON"] = 2.5
+    fits.HDUList([fits.PrimaryHDU(), chip]).writeto(tmp_path / "raw.fits")
+    assert read_frame(tmp_path / "raw.fits").measured == {}

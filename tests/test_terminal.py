@@ -44,13 +44,13 @@ def drawn(value: Tree, *, explain: bool = False) -> list[str]:
 
 
 def test_a_tree_shows_rulebook_categories_first_files_recipes_distances_and_doubts() -> None:
-    flat = Slot("MASTER_FLAT", RULE, 1, 1, False, (Choice(FLAT, None, "extended", 3.5),))
+    flat = Slot("MASTER_FLAT", RULE, 1, 1, False, (Choice(FLAT, None, "extended", 3.5, 2),))
     static = Node("LINES", (File("M.1", "LINES"),), True, True, kind="file")
     lines = Slot("LINE_LIST", RULE, 1, 1, False, (Choice(static, None, "N/A", None),))
     assert drawn(tree(flat, lines, EMPTY)) == [
-        "SCI.0  Raw2Raw  toy.2000-01-01.oca aaaaaaaa, archive revision 3",
+        "SCI.0  Raw2Raw  toy.2000-01-01.oca aaaaaaaa, archive revision 3  worst level 2",
         "└── ✓ SCI SCI.0",
-        "    ├── MASTER_FLAT +3.50 d extended ✓ FLAT F0 not certified",
+        "    ├── MASTER_FLAT +3.50 d extended (level 2) ✓ FLAT F0 not certified",
         "    │   └── MASTER_BIAS -0.25 d calib_plan ✓ BIAS B0 … 3 files  toy_bias",
         "    └── LINE_LIST N/A ✓ LINES M.1",
     ]

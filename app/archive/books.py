@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from psycopg.types.json import Jsonb
 
@@ -12,6 +13,7 @@ from app.archive.finding import Connection
 from app.archive.indexing import forget_book, index
 from app.archive.storing import bump, hot_keywords, lock
 from app.classify import Frame
+from app.errors import RequestError
 from app.header import Header
 from app.rulebook import Library, Rulebook, library, read_book
 
@@ -34,7 +36,13 @@ class Activation:
 def active_books(connection: Connection) -> dict[int, Rulebook]:
     """Every active rulebook by its row id."""
     rows = connection.execute("SELECT id, text, name FROM book WHERE active ORDER BY id")
-    return {book_id: read_book(text, name) for book_id, text, name in rows}
+    return {book_id: compiled(text, name) for book_id, text, name in rows}
+
+
+@lru_cache(maxsize=128)
+def compiled(text: str, name: str) -> Rulebook:
+    """A rulebook that is in the index: the same texts are asked for again and again."""
+    return read_book(text, name)
 
 
 def pending(connection: Connection, wanted: Library) -> Activation:
@@ -60,11 +68,12 @@ def activate(connection: Connection, wanted: Library, report: Report | None = No
         change = pending(connection, wanted)
         if not change:
             return change
+        at = datetime.now(UTC)  # one moment for all: `former` tells activations apart by it
         for name in (*change.replaced, *change.removed):
-            _retire(connection, name)
+            _retire(connection, name, at)
         for book in wanted.books:
             if book.name in change.added + change.replaced:
-                _enrol(connection, book)
+                _enrol(connection, book, at)
         books = active_books(connection)
         new = {n: book for n, book in books.items() if book.name in change.added + change.replaced}
         instrumes = sorted({name for book in new.values() for name in book.instrumes})
@@ -85,33 +94,65 @@ def activate(connection: Connection, wanted: Library, report: Report | None = No
     return change
 
 
+def undo(connection: Connection, report: Report | None = None) -> Activation:
+    """Make the rulebooks active again that were so before the last activation, in one transaction.
+
+    An undo is an activation, too: undone once more, the newer ones are active again. Raises RequestError
+    where there is nothing to go back to.
+    """
+    with connection.transaction():
+        lock(connection)
+        change = activate(connection, _former(connection), report)
+        if not change:
+            raise RequestError(
+                "the last activation changed names only, which are not kept; rename the file in the rules "
+                "folder and run 'calsel rules activate'"
+            )
+    return change
+
+
+def _former(connection: Connection) -> Library:
+    """What was active before the last activation, all events of which bear one time."""
+    row = connection.execute("SELECT max(at) FROM book_event").fetchone()
+    rows = connection.execute(
+        "SELECT DISTINCT ON (book_id) b.text, b.name, e.active "
+        "FROM book_event e JOIN book b ON b.id = e.book_id WHERE e.at < %s "
+        "ORDER BY book_id, e.at DESC, e.id DESC",
+        row,
+    )
+    former = [compiled(text, name) for text, name, active in rows if active]
+    if not former:
+        raise RequestError("no rulebooks were active before the last activation: there is nothing to undo")
+    return library(former)
+
+
 def library_of(books: Mapping[int, Rulebook]) -> Library:
     """The library of these books."""
     return library(books.values())
 
 
-def _retire(connection: Connection, name: str) -> None:
+def _retire(connection: Connection, name: str, at: datetime) -> None:
     row = connection.execute("SELECT id FROM book WHERE name = %s AND active", [name]).fetchone()
     if row:
         connection.execute("UPDATE book SET active = false WHERE id = %s", row)
         forget_book(connection, row[0])
-        _event(connection, row[0], active=False)
+        _event(connection, row[0], at, active=False)
 
 
-def _enrol(connection: Connection, book: Rulebook) -> None:
+def _enrol(connection: Connection, book: Rulebook, at: datetime) -> None:
     row = connection.execute(
         "INSERT INTO book (name, checksum, text, active) VALUES (%s, %s, %s, true) "
         "ON CONFLICT (checksum) DO UPDATE SET active = true, name = excluded.name RETURNING id",
         [book.name, book.checksum, book.text],
     ).fetchone()
     assert row is not None
-    _event(connection, row[0], active=True)
+    _event(connection, row[0], at, active=True)
 
 
-def _event(connection: Connection, book_id: int, *, active: bool) -> None:
+def _event(connection: Connection, book_id: int, at: datetime, *, active: bool) -> None:
     connection.execute(
         "INSERT INTO book_event (book_id, active, at) VALUES (%s, %s, %s)",
-        [book_id, active, datetime.now(UTC)],
+        [book_id, active, at],
     )
 
 

@@ -20,7 +20,7 @@ from app.archive.storing import lock
 from app.archive.whatif import revision_at, what_if
 from app.associate import Breakpoint, Candidate, Dataset, Question, Wish
 from app.errors import RequestError
-from app.rulebook import Rulebook, read_book
+from app.rulebook import Rulebook, covered
 from app.tree import File, Mode, Tree
 
 # Frames that are compared at once: some ten seconds, in which nothing can be ingested.
@@ -159,7 +159,7 @@ def _happened(connection: Connection, since: datetime) -> _Since:
     )
     for name, text, active, at in books:
         told = Happened(at, "rulebook activated" if active else "rulebook retired", name)
-        found.books.append((frozenset(read_book(text, name).instrumes), told))
+        found.books.append((frozenset(covered(text, name)), told))
     return found
 
 
@@ -185,8 +185,11 @@ def _rules_then(connection: Connection, now: Rules, happened: _Since, revision: 
 
 
 def _suspects(connection: Connection, rules: Rules, happened: _Since) -> set[str]:
-    found = everything(connection, {name for names, _ in happened.books for name in names})
+    anew = {name for names, _ in happened.books for name in names}
+    found = everything(connection, anew)
     for book_id, book in rules.books.items():
+        if anew.issuperset(book.instrumes):  # every frame of it is compared
+            continue
         names = {book.instrument.upper(), *book.instrumes}
         breaks = [mjd for instrument, mjd, _ in happened.breaks if instrument in names]
         if happened.frames or breaks:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlmodel import SQLModel
 
-from app.archive import jobtables, qctables, tables
+from app.archive import booktables, jobtables, qctables, tables
 from app.errors import DatabaseError, SchemaError
 
 # The cascade's queries are prepared and look up by key, so one plan serves all values; planning them anew
@@ -146,7 +146,12 @@ def _comparable(_item: object, name: str | None, kind: str, _reflected: bool, _o
 
 def metadata() -> MetaData:
     """The tables of this program."""
-    own = (tables.FrameRow, jobtables.JobRow, qctables.QcRow)  # importing them makes them known
+    own = (
+        tables.FrameRow,
+        jobtables.JobRow,
+        qctables.QcRow,
+        booktables.BookDiff,
+    )  # importing them makes them known
     assert all(table.metadata is SQLModel.metadata for table in own)
     return SQLModel.metadata
 

@@ -55,6 +55,45 @@ class Difference:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A slot that holds something else: `path` and `what` as of a SlotChange; the slots, None where none is.
+
+    `askers` are the groups that ask, before and after.
+    """
+
+    path: str
+    what: tuple[str, ...]
+    before: Slot | None
+    after: Slot | None
+    askers: tuple[Node, Node]
+
+
+class Same:
+    """Whether two groups have nothing apart below them, worked out once for each two.
+
+    The answers of an archive share their groups, so most of the work has been done for an earlier answer.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[Node, Node, bool]] = {}
+
+    def __call__(self, old: Node, new: Node) -> bool:
+        """Nothing is apart below."""
+        place = id(old), id(new)
+        if place not in self._known:
+            olds, news = _by_label(old), _by_label(new)
+            same = all(
+                not what and all(self(one.node, other.node) for one, other in common)
+                for what, common in (
+                    _compared(olds.get(label), news.get(label)) for label in dict.fromkeys((*olds, *news))
+                )
+            )
+            # the groups are kept with it: a number may be given again when a group is gone
+            self._known[place] = old, new, same
+        return self._known[place][2]
+
+
 def difference(before: Tree, after: Tree) -> Difference:
     """What has changed from one answer to the other.
 
@@ -62,37 +101,58 @@ def difference(before: Tree, after: Tree) -> Difference:
     slots share is told once, at its first place.
     """
     old, new = before.root, after.root
-    what = (*(() if old.category == new.category else ("category",)), *_changes(old, new))
+    what = itself(old, new)
     own = (SlotChange(ROOT, what, (_held(old),), (_held(new),)),) if what else ()
     return Difference(
-        slots=(*own, *_below(old, new, "", set())),
+        slots=(*own, *(_change(each) for each in below(old, new))),
         complete=(old.complete, new.complete),
         certified=(old.certified, new.certified),
         mode=(before.mode, after.mode),
     )
 
 
-def _below(old: Node, new: Node, lead: str, seen: set[tuple[int, int]]) -> Iterator[SlotChange]:
-    if (id(old), id(new)) in seen:
+def itself(old: Node, new: Node) -> tuple[str, ...]:
+    """What has changed of the science group itself."""
+    return (*(() if old.category == new.category else ("category",)), *_changes(old, new))
+
+
+def below(old: Node, new: Node, same: Same | None = None) -> Iterator[Apart]:
+    """Every slot below two groups that holds something else; `same` saves looking where nothing is."""
+    return _below(old, new, "", set(), same)
+
+
+def _below(old: Node, new: Node, lead: str, seen: set[tuple[int, int]], same: Same | None) -> Iterator[Apart]:
+    if (id(old), id(new)) in seen or (same is not None and same(old, new)):
         return
     seen.add((id(old), id(new)))
     olds, news = _by_label(old), _by_label(new)
     for place in dict.fromkeys((*olds, *news)):
         path = f"{lead}{place[0]}"
-        before, after = _choices(olds.get(place)), _choices(news.get(place))
-        common = [(before[key], after[key]) for key in before if key in after]
-        what = [] if before.keys() == after.keys() else ["chosen"]
-        for one, other in common:
-            what += _changes(one.node, other.node)
-            if one.node.certified != other.node.certified:
-                what.append("certified")
-            if one.match != other.match:
-                what.append("match")
+        before, after = olds.get(place), news.get(place)
+        what, common = _compared(before, after)
         if what:
-            held = [tuple(_held(c.node) for c in side.values()) for side in (before, after)]
-            yield SlotChange(path, tuple(dict.fromkeys(what)), held[0], held[1])
+            yield Apart(path, what, before, after, (old, new))
         for one, other in common:
-            yield from _below(one.node, other.node, f"{path}/", seen)
+            yield from _below(one.node, other.node, f"{path}/", seen, same)
+
+
+def _compared(before: Slot | None, after: Slot | None) -> tuple[tuple[str, ...], list[tuple[Choice, Choice]]]:
+    """What has changed of a slot, and what it holds in both answers."""
+    olds, news = _choices(before), _choices(after)
+    common = [(olds[key], news[key]) for key in olds if key in news]
+    what = [] if olds.keys() == news.keys() else ["chosen"]
+    for one, other in common:
+        what += _changes(one.node, other.node)
+        if one.node.certified != other.node.certified:
+            what.append("certified")
+        if (one.match, one.level) != (other.match, other.level):
+            what.append("match")
+    return tuple(dict.fromkeys(what)), common
+
+
+def _change(apart: Apart) -> SlotChange:
+    held = [tuple(_held(c.node) for c in _choices(slot).values()) for slot in (apart.before, apart.after)]
+    return SlotChange(apart.path, apart.what, held[0], held[1])
 
 
 def _by_label(node: Node) -> dict[tuple[str, int], Slot]:

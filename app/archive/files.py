@@ -19,7 +19,8 @@ _ENDING: Final = re.compile(r"\.(?:fits|fit|fts)(\.gz|\.fz|\.z)?$", re.IGNORECAS
 # What a lock depends on.
 _LOCK = (
     "f.release_date, json_build_object('DPR.CATG', h.header->'DPR.CATG', "
-    "'PRO.SCIENCE', h.header->'PRO.SCIENCE', 'OBS.PROG.ID', h.header->'OBS.PROG.ID')"
+    "'PRO.SCIENCE', h.header->'PRO.SCIENCE', 'PRODCATG', h.header->'PRODCATG', "
+    "'OBS.PROG.ID', h.header->'OBS.PROG.ID')"
 )
 _HOLDING = (
     "f.dp_id, f.instrume, f.raw, f.mjd, f.size, f.sha256, f.path, f.mtime_ns, "

@@ -20,14 +20,14 @@ from app.tree import File
 Connection = psycopg.Connection[TupleRow]
 
 # The index is ordered by mid exposure, windows limit MJD-OBS: the two differ by at most this (days).
-_SLACK = LONGEST_EXPOSURE_S / 2 / 86400
+SLACK = LONGEST_EXPOSURE_S / 2 / 86400
 
 _SIDE = """
 (SELECT * FROM match_key k WHERE k.key = q.key AND {certified} AND {side}
   AND k.mjd BETWEEN q.low AND q.high AND k.pool = ANY(q.pools::int[])
   AND (k.state = 0 OR NOT q.usable) ORDER BY k.middle {order} LIMIT q.wanted)
 """
-_AFTER = f"k.middle >= q.middle AND k.middle <= q.high + {_SLACK}"
+_AFTER = f"k.middle >= q.middle AND k.middle <= q.high + {SLACK}"
 _BEFORE = "k.middle < q.middle AND k.middle >= q.low"
 _CANDIDATES = f"""
 SELECT q.n, m.pool, m.group_id, m.frame_id, m.promise, m.middle, m.certified, m.state,

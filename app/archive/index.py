@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from app.archive.storing import lock
 from app.archive.whatif import revision_at, what_if
 from app.associate import NOTHING, Breakpoint, Wish, associate, unsupported
 from app.errors import NoRulebookError, UnknownFrameError
-from app.rulebook import Library, Rulebook, night_of
+from app.rulebook import OWN_KINDS, Library, Rulebook, mistyped, night_of
 from app.tree import Mode, Tree
 
 
@@ -27,7 +27,7 @@ class Rules:
     """What is in force at a revision of the archive: books by row id, the library, the breakpoints."""
 
     revision: int
-    books: dict[int, Rulebook]
+    books: Mapping[int, Rulebook]
     library: Library
     breakpoints: Sequence[Breakpoint]
 
@@ -46,7 +46,7 @@ class Index:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[Connection, dict[int, Rulebook]]]:
+    def writing(self) -> Iterator[tuple[Connection, Mapping[int, Rulebook]]]:
         """A connection that alone may write, and the active rulebooks, which stay so until it commits."""
         with self.connection() as connection:
             lock(connection)
@@ -105,10 +105,12 @@ class Index:
             with session(self.engine, snapshot=True) as connection:
                 return answer(connection, self.rules(connection), dp_id, mode, explain, wish)
         with self.connection() as connection:
-            moment = wish.as_of or datetime.now(UTC)
-            revision = revision_at(connection, moment)
-            with what_if(connection, wish):
-                return answer(connection, rules_now(connection, revision), dp_id, mode, explain, wish)
+            lock(connection)  # before the rules are read, so that they stay those of the archive
+            now = self.rules(connection)
+            revision = revision_at(connection, wish.as_of or datetime.now(UTC))
+            with what_if(connection, wish, now.books) as books:
+                then = Rules(revision, books, library_of(books), breakpoints(connection))
+                return answer(connection, then, dp_id, mode, explain, wish)
 
 
 def rules_now(connection: Connection, revision: int) -> Rules:
@@ -135,11 +137,11 @@ def answer(
         if hidden:
             raise NoRulebookError("the frame is hidden (bad quality)")
         if mjd is None:
-            raise NoRulebookError("the frame has no MJD-OBS, so no night picks its rulebook")
+            raise NoRulebookError("the frame has no MJD-OBS (days, a number), so no night picks its rulebook")
         book = rules.library.pick(instrume, night_of(mjd))
     except NoRulebookError as error:
         file, header = find_frame(connection, None, dp_id)
-        return unsupported(file, header, mode, rules.revision, str(error))
+        return unsupported(file, header, mode, rules.revision, *mistyped(OWN_KINDS, header), str(error))
     book_id = next(number for number, each in rules.books.items() if each is book)
     names = {book.instrument.upper(), *book.instrumes}
     own = [each for each in rules.breakpoints if each.instrument in names]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection, merged
 from app.archive.tables import POOLS, STATES
+from app.associate.ports import Pool
 from app.classify import Classified, Frame, classified, is_raw
 from app.header import Maybe, Undefined
 from app.organise import Group, form, middle_of, partitions, time_of, virtual_keywords
@@ -19,6 +20,22 @@ from app.rulebook import Rulebook, hash64
 Place: TypeAlias = tuple[int, int, int]
 # A frame (its row number, and what the book says of it) at one of the places it belongs to.
 Member: TypeAlias = tuple[Place, int, Classified]
+
+
+class Offer(NamedTuple):
+    """A file, or a group's product, as it may be chosen; `middle` and `mjd` in days, None without a time.
+
+    `state` and `pool` are numbers of STATES and POOLS; `frame` is the group's first frame's row for a group.
+    """
+
+    middle: float | None
+    mjd: float | None
+    certified: bool
+    state: int
+    pool: int
+    frame: int
+    group: int | None
+    promise: int | None
 
 
 def index(
@@ -39,7 +56,8 @@ def index(
                 ((book_id, rule, hash64(part)), frame_id, known)
                 for rule, part in partitions(book, known, raw)
             ]
-            matches += _file_matches(book_id, book, frame_id, known, raw)
+            offer, keys = file_offer(book, frame_id, known, raw)
+            matches += [(key, *offer, book_id) for key in keys]
     copy(
         connection,
         "classified",
@@ -84,7 +102,7 @@ JOIN frame f ON f.id = p.frame_id
 JOIN classified c ON c.book_id = p.book_id AND c.frame_id = f.id
 WHERE NOT f.id = ANY(%s)
 """
-_MATCH = "key middle mjd certified state pool book_id frame_id group_id promise"
+_MATCH = "key middle mjd certified state pool frame_id group_id promise book_id"
 
 
 def regroup(
@@ -131,30 +149,48 @@ def _write_groups(
             (group_id, book_id, rule, part, group.rule.action, group.raw_type, middle, state, group.content)
         )
         members += [(group_id, n, frame_ids[frame.dp_id]) for n, frame in enumerate(group.frames)]
-        book = books[book_id]
-        for promise in book.actions[group.rule.action].promises:
-            keywords = virtual_keywords(promise, group.primary.keywords)
-            matches += [
-                (key, middle_of(keywords), time_of(keywords), group.certified, state, POOLS.index("virtual"),
-                 book_id, frame_ids[group.primary.dp_id], group_id, promise.index)
-                for key in book.keys_of("calib", keywords)
-            ]  # fmt: skip
+        for offer, keys in group_offers(books[book_id], group_id, group, frame_ids[group.primary.dp_id]):
+            matches += [(key, *offer, book_id) for key in keys]
     copy(connection, "frame_group", "id book_id rule part action raw_type middle state content", rows)
     copy(connection, "group_member", "group_id position frame_id", members)
     copy(connection, "match_key", _MATCH, matches)
 
 
-def _file_matches(
-    book_id: int, book: Rulebook, frame_id: int, known: Classified, raw: bool
-) -> list[tuple[Any, ...]]:
+def file_offer(book: Rulebook, frame_id: int, known: Classified, raw: bool) -> tuple[Offer, list[int]]:
+    """What a file is offered as, and by which match keys it is found."""
     category = known.keywords.get("PRO.CATG")
-    pool = "raw" if raw else "master" if isinstance(category, str) and book.made(category) else "static"
-    state = STATES.index("hidden" if known.hidden else "ok")
-    middle, mjd = middle_of(known.keywords), time_of(known.keywords)
-    return [
-        (key, middle, mjd, known.certified, state, POOLS.index(pool), book_id, frame_id, None, None)
-        for key in book.keys_of("raw" if raw else "calib", known.keywords)
-    ]
+    pool: Pool = "raw" if raw else "master" if isinstance(category, str) and book.made(category) else "static"
+    offer = Offer(
+        middle_of(known.keywords),
+        time_of(known.keywords),
+        known.certified,
+        STATES.index("hidden" if known.hidden else "ok"),
+        POOLS.index(pool),
+        frame_id,
+        None,
+        None,
+    )
+    return offer, list(book.keys_of("raw" if raw else "calib", known.keywords))
+
+
+def group_offers(
+    book: Rulebook, group_id: int, group: Group, primary: int
+) -> Iterator[tuple[Offer, list[int]]]:
+    """What a group promises, and by which match keys it is found; `primary` is its first frame's row."""
+    state = STATES.index(group.state)
+    for promise in book.actions[group.rule.action].promises:
+        keywords = virtual_keywords(promise, group.primary.keywords)
+        offer = Offer(
+            middle_of(keywords),
+            time_of(keywords),
+            group.certified,
+            state,
+            POOLS.index("virtual"),
+            primary,
+            group_id,
+            promise.index,
+        )
+        yield offer, list(book.keys_of("calib", keywords))
 
 
 def numbers(connection: Connection, table: str, count: int) -> list[int]:

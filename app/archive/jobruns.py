@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,17 +41,17 @@ _RUN = ", ".join(
 )
 
 
-def progress(connection: Connection, job: str) -> tuple[int, int]:
-    """How many of a job's runs and children have ended, and how many there are."""
-    row = connection.execute(
-        "SELECT count(*) FILTER (WHERE ended), count(*) FROM ("
-        "SELECT r.state NOT IN ('waiting', 'ready', 'running') AS ended "
-        "FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = %(job)s UNION ALL "
-        "SELECT phase NOT IN ('PENDING', 'QUEUED', 'EXECUTING') FROM job WHERE parent = %(job)s) AS parts",
-        {"job": job},
-    ).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
+def progress(connection: Connection, jobs: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """By job, how many of its runs and children have ended, and how many there are; (0, 0) is left out."""
+    rows = connection.execute(
+        "SELECT job, count(*) FILTER (WHERE ended), count(*) FROM ("
+        "SELECT w.job, r.state NOT IN ('waiting', 'ready', 'running') AS ended "
+        "FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = ANY(%(jobs)s) UNION ALL "
+        "SELECT parent, phase NOT IN ('PENDING', 'QUEUED', 'EXECUTING') FROM job "
+        "WHERE parent = ANY(%(jobs)s)) AS parts GROUP BY job",
+        {"jobs": list(jobs)},
+    )
+    return {job: (done, total) for job, done, total in rows}
 
 
 def runs_of(connection: Connection, job: str) -> list[RunState]:
@@ -79,12 +80,17 @@ def runs_below(connection: Connection, job: str) -> list[RunState]:
 
 
 def events_of(connection: Connection, job: str, after: int = 0) -> list[dict[str, Any]]:
-    """What happened to a job's runs since event number `after`: number, time, run, kind, worker, detail."""
+    """What happened to the runs of a job and of its children since event number `after`.
+
+    Each has its number, time, run, task, recipe, kind, worker, detail, and the job that wants the run (of
+    several children the first).
+    """
     rows = connection.execute(
-        "SELECT e.id, e.at, e.run, r.task ->> 'id', e.kind, e.worker, e.detail FROM run_event e "
-        "JOIN job_run w ON w.run = e.run JOIN run r ON r.id = e.run JOIN job j ON j.id = w.job "
-        "WHERE w.job = %s AND e.id > %s AND e.at >= coalesce(j.queued, j.created) ORDER BY e.id",
-        [job, after],
+        "SELECT DISTINCT ON (e.id) e.id, e.at, e.run, r.task ->> 'id', r.recipe, e.kind, e.worker, e.detail, "
+        "j.id FROM job j JOIN job_run w ON w.job = j.id JOIN run r ON r.id = w.run "
+        "JOIN run_event e ON e.run = w.run WHERE (j.id = %(job)s OR j.parent = %(job)s) "
+        "AND e.id > %(after)s AND e.at >= coalesce(j.queued, j.created) ORDER BY e.id, j.created, j.id",
+        {"job": job, "after": after},
     )
-    keys = ("id", "at", "run", "task", "kind", "worker", "detail")
+    keys = ("id", "at", "run", "task", "recipe", "kind", "worker", "detail", "job")
     return [dict(zip(keys, row, strict=True)) for row in rows]

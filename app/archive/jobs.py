@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection
-from app.archive.runs import NEWS, changing, settle_jobs
+from app.archive.runs import changing, news, settle_jobs
 from app.archive.wanting import unwanted
 from app.errors import CalselError
 
@@ -135,7 +135,7 @@ def start(connection: Connection, job: str) -> Job:
     now = find(connection, job)
     if row is None:
         raise PhaseError(f"job {job} is {now.phase}; only a PENDING one can be run")
-    _news(connection, job)
+    news(connection, job)
     return now
 
 
@@ -152,7 +152,7 @@ def begin(
         [_json(list(answers)), _json(list(messages)), error, job],
     ).fetchone()
     if row is not None:
-        _news(connection, job)
+        news(connection, job)
     return row is not None
 
 
@@ -174,7 +174,7 @@ def destroy(connection: Connection, job: str) -> None:
     find(connection, job)
     abort(connection, job, "destroyed")
     connection.execute("DELETE FROM job WHERE id = %s", [job])
-    _news(connection, job)
+    news(connection, job)
 
 
 def change(
@@ -220,14 +220,10 @@ def _end(connection: Connection, job: str, phase: str, error: str) -> None:
     if row is None:
         return
     unwanted(connection, job)
-    _news(connection, job)
+    news(connection, job)
     if row[0]:
         settle_jobs(connection, [row[0]])
 
 
 def _json(value: Any) -> Jsonb:
     return Jsonb(value, dumps=orjson.dumps)
-
-
-def _news(connection: Connection, job: str) -> None:
-    connection.execute("SELECT pg_notify(%s, %s)", [NEWS, job])

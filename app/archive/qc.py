@@ -22,8 +22,16 @@ from app.rulebook.thresholds import Grade, Score, Standards, Threshold, score, w
 _RECORDED: Final = re.compile(r"QC\.|PRO\.DATA")
 
 
+def is_recorded(keyword: str) -> bool:
+    """Whether a keyword of a product is a number of quality control, if it is a number."""
+    return _RECORDED.match(keyword) is not None
+
+
 def record(connection: Connection, products: Mapping[int, Frame]) -> None:
-    """Write down the numbers of these products, by row number; what was known of them is replaced."""
+    """Write down the numbers of these products, by row number; what was known of them is replaced.
+
+    A detector of several chips has most of them in the extensions, so in `Frame.measured`.
+    """
     rows = []
     for frame_id, frame in products.items():
         category = frame.header.get("PRO.CATG")
@@ -33,8 +41,8 @@ def record(connection: Connection, products: Mapping[int, Frame]) -> None:
         time = float(mjd) if isinstance(mjd, (int, float)) and math.isfinite(mjd) else None
         rows += [
             (frame_id, name, str(frame.header.get("INSTRUME", "")), category, float(value), time)
-            for name, value in frame.header.items()
-            if _RECORDED.match(name) and isinstance(value, (int, float))
+            for name, value in (*frame.header.items(), *frame.measured.items())
+            if is_recorded(name) and isinstance(value, (int, float))
         ]
     connection.execute("DELETE FROM qc_value WHERE frame_id = ANY(%s)", [list(products)])
     if rows:

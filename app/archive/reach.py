@@ -8,6 +8,7 @@ as the rule wants lie in between. Which answers really are others, only the casc
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ FROM frame_group g JOIN group_member m ON m.group_id = g.id AND m.position = 0
 JOIN frame f ON f.id = m.frame_id
 LEFT JOIN classified c ON c.book_id = g.book_id AND c.frame_id = f.id
 WHERE g.book_id = %s AND g.action = %s AND g.middle BETWEEN %s AND %s
+"""
+_MIDDLES: Final = """
+SELECT id, action, middle FROM frame_group WHERE book_id = %s AND middle IS NOT NULL ORDER BY middle
 """
 _SCIENCE: Final = """
 SELECT DISTINCT f.dp_id FROM group_member m JOIN frame f ON f.id = m.frame_id
@@ -114,10 +118,22 @@ class _Reach:
 
     def across(self, breaks: Sequence[float]) -> set[int]:
         """The groups that look across one of these moments."""
-        found = set()
-        for action, wanted in _asking(self.book) if breaks else ():
+        if not breaks:
+            return set()
+        groups: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        for number, action, middle in self.connection.execute(_MIDDLES, [self.book_id]):
+            groups[action].append((middle, number))
+        windows: dict[str, set[tuple[float, float]]] = defaultdict(set)
+        for action, wanted in _asking(self.book):
+            if action.name in groups:
+                windows[action.name].add(_offsets(wanted))
+        found: set[int] = set()
+        for name, offsets in windows.items():
+            before, after = (max(each) for each in zip(*offsets, strict=True))
             for mjd in breaks:
-                found |= {group.id for group in self._groups(action, *_window(wanted, mjd, mjd))}
+                first = bisect_left(groups[name], (mjd - after - _SLACK,))
+                last = bisect_left(groups[name], (mjd + before + _SLACK, math.inf))
+                found.update(number for _, number in groups[name][first:last])
         return found
 
     def askers(self, offers: Iterable[_Offer]) -> set[int]:
@@ -251,7 +267,7 @@ def _cyclic(book: Rulebook) -> set[str]:
         needs[action.name] |= {
             maker.name
             for maker in book.actions.values()
-            if any(_may_be(promise, wanted) for promise in maker.promises)
+            if any(may_be(promise, wanted) for promise in maker.promises)
         }
     found = set()
     for name in list(needs):
@@ -266,7 +282,7 @@ def _cyclic(book: Rulebook) -> set[str]:
     return found
 
 
-def _may_be(promise: Promise, wanted: Wanted) -> bool:
+def may_be(promise: Promise, wanted: Wanted) -> bool:
     """Whether a product may be what is asked for, as far as its PRO.CATG tells."""
     if wanted.wide.side == "raw":
         return False

@@ -151,12 +151,25 @@ def give_back(connection: Connection, mine: Claim, worker: str, why: str) -> lis
     return [Token(*row) for row in rows]
 
 
+def news(connection: Connection, job: str) -> None:
+    """Let those hear who wait for news of a job, or of the period that it belongs to."""
+    connection.execute(
+        "SELECT pg_notify(%(channel)s, id) FROM (SELECT %(job)s::text AS id UNION ALL "
+        "SELECT parent FROM job WHERE id = %(job)s AND parent IS NOT NULL) AS heard",
+        {"channel": NEWS, "job": job},
+    )
+
+
 def tell(connection: Connection, run: str, kind: str, worker: str | None, detail: str = "") -> None:
-    """Write an event of a run, and let those hear who wait for news of the jobs that want it."""
+    """Write an event of a run, and let those hear who wait for news of the jobs that want it.
+
+    Who waits for a period hears of the jobs of its groups.
+    """
     connection.execute(
         "WITH told AS (INSERT INTO run_event (run, kind, worker, detail) VALUES (%s, %s, %s, %s)) "
-        "SELECT pg_notify(%s, w.job) FROM job_run w JOIN job j ON j.id = w.job "
-        "WHERE w.run = %s AND j.phase IN ('QUEUED', 'EXECUTING')",
+        "SELECT pg_notify(%s, heard.id) FROM (SELECT DISTINCT unnest(ARRAY[j.id, j.parent]) AS id "
+        "FROM job_run w JOIN job j ON j.id = w.job "
+        "WHERE w.run = %s AND j.phase IN ('QUEUED', 'EXECUTING')) AS heard WHERE heard.id IS NOT NULL",
         [run, kind, worker, detail, NEWS, run],
     )
 
@@ -182,7 +195,7 @@ def settle_jobs(connection: Connection, jobs: Sequence[str]) -> None:
         [list(jobs)],
     ).fetchall()
     for job, _ in rows:
-        connection.execute("SELECT pg_notify(%s, %s)", [NEWS, job])
+        news(connection, job)
     if parents := sorted({parent for _, parent in rows if parent}):
         settle_jobs(connection, parents)
 

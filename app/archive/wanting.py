@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection
@@ -29,16 +31,32 @@ class WantedRun:
     optional: tuple[str, ...] = ()
 
 
-def known(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, bool, list[dict[str, Any]]]]:
-    """(state, whether another job may try it again, products) of those of these runs that exist.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A run that exists: `heals` says whether another job may try it again where it failed.
 
     What a recipe itself refused, it refuses again. Inputs that were not there may be there now: then the
     run had not even a content key.
     """
-    rows = connection.execute(
-        "SELECT id, state, heals OR coalesce(key, '') = '', products FROM run WHERE id = ANY(%s)", [list(ids)]
-    )
-    return {run: (state, heals, products) for run, state, heals, products in rows}
+
+    id: str
+    state: str
+    heals: bool
+    products: list[dict[str, Any]]
+    reason: str
+    started: datetime | None
+    ended: datetime | None
+
+
+def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
+    """Those of these runs that exist."""
+    with connection.cursor(row_factory=class_row(Known)) as cursor:
+        cursor.execute(
+            "SELECT id, state, heals OR coalesce(key, '') = '' AS heals, products, reason, started, ended "
+            "FROM run WHERE id = ANY(%s)",
+            [list(ids)],
+        )
+        return {run.id: run for run in cursor.fetchall()}
 
 
 def want(connection: Connection, job: str, runs: Sequence[WantedRun], stale: Iterable[str]) -> list[Token]:
@@ -94,6 +112,26 @@ def unwanted(connection: Connection, job: str) -> None:
     for (run,) in rows:
         tell(connection, run, "cancelled", None, "no job wants it any more")
         connection.execute("SELECT pg_notify(%s, %s)", [GIVE_UP, run])
+
+
+def forget(connection: Connection, age: timedelta) -> int:
+    """Delete the runs, with their events, that ended so long ago and no job holds; returns how many.
+
+    Their products stay, known by content: who wants them again finds them in the store. What a run that
+    stays needs stays as well. Call `changing` first.
+    """
+    rows = connection.execute(
+        "WITH RECURSIVE kept(id) AS (SELECT id FROM run WHERE state IN ('waiting', 'ready', 'running') "
+        "  OR coalesce(ended, now()) > now() - %s OR EXISTS (SELECT FROM job_run w WHERE w.run = run.id) "
+        "  UNION SELECT n.needs FROM run_need n JOIN kept k ON n.run = k.id) "
+        "SELECT id FROM run WHERE NOT EXISTS (SELECT FROM kept k WHERE k.id = run.id)",
+        [age],
+    )
+    gone = [run for (run,) in rows]
+    if gone:
+        connection.execute("DELETE FROM run_need WHERE run = ANY(%s)", [gone])
+        connection.execute("DELETE FROM run WHERE id = ANY(%s)", [gone])
+    return len(gone)
 
 
 def _priority(connection: Connection, job: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
-from app.archive.books import activate, active_books
+from app.archive.books import activate, active_books, compiled
 from app.archive.finding import Connection
 from app.archive.indexing import forget, index, regroup
 from app.archive.quality import Flag, set_flag
@@ -18,25 +18,25 @@ from app.archive.storing import lock, update
 from app.associate import Wish
 from app.classify import Frame
 from app.header import Header
-from app.rulebook import Rulebook, library, read_book
+from app.rulebook import Rulebook, library
 
 
 @contextmanager
 def what_if(
-    connection: Connection, wish: Wish, known: Mapping[int, Rulebook] | None = None
-) -> Iterator[None]:
-    """Inside, the archive is as the wish wants it; afterwards nothing has happened.
+    connection: Connection, wish: Wish, known: Mapping[int, Rulebook]
+) -> Iterator[Mapping[int, Rulebook]]:
+    """Inside, the archive is as the wish wants it; afterwards nothing has happened. Gives the rulebooks then.
 
-    `known` are the rulebooks that are active now, which need not be compiled again where they were then.
+    `known` are the rulebooks that are active now, which need not be compiled again where they were then:
+    all of them take seconds.
     """
     with connection.transaction(force_rollback=True):
         lock(connection)
-        if wish.as_of is not None:
-            _rewind(connection, wish.as_of, known)
+        books = known if wish.as_of is None else _rewind(connection, wish.as_of, known)
         if wish.exclude:
             rows = connection.execute("SELECT id FROM frame WHERE dp_id = ANY(%s)", [sorted(wish.exclude)])
-            set_flag(connection, active_books(connection), [number for (number,) in rows], "hidden", True)
-        yield
+            set_flag(connection, books, [number for (number,) in rows], "hidden", True)
+        yield books
 
 
 def revision_at(connection: Connection, moment: datetime) -> int:
@@ -48,14 +48,17 @@ def revision_at(connection: Connection, moment: datetime) -> int:
     return int(row[0])
 
 
-def _rewind(connection: Connection, moment: datetime, known: Mapping[int, Rulebook] | None) -> None:
+def _rewind(
+    connection: Connection, moment: datetime, known: Mapping[int, Rulebook]
+) -> Mapping[int, Rulebook]:
     """Rulebooks, frames, their content and flags, and breakpoints as they were."""
-    books = known if known is not None and _same_books(connection, moment) else _books(connection, moment)
+    books = known if _same_books(connection, moment) else _books(connection, moment)
     _drop_later(connection, books, moment)
     _restore(connection, books, moment)
     _reset(connection, books, moment, "certified", ("certified", "rejected"))
     _reset(connection, books, moment, "hidden", ("hidden", "shown"))
     connection.execute("DELETE FROM breakpoint WHERE added_at > %s", [moment])
+    return books
 
 
 def _same_books(connection: Connection, moment: datetime) -> bool:
@@ -71,7 +74,7 @@ def _books(connection: Connection, moment: datetime) -> dict[int, Rulebook]:
         "ORDER BY book_id, e.at DESC, e.id DESC",
         [moment],
     )
-    activate(connection, library(read_book(text, name) for text, name, active in rows if active))
+    activate(connection, library(compiled(text, name) for text, name, active in rows if active))
     return active_books(connection)
 
 

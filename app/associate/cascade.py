@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from app.associate.choosing import COUNTED, SMALL, Asker, Ranked, accept, count, enough, needed, rival
 from app.associate.ports import Archive, Candidate, Dataset, Pool, Question
@@ -12,7 +13,7 @@ from app.associate.wish import NOTHING, Wish
 from app.classify import UNCLASSIFIED, unsupported_category
 from app.header import UNDEFINED, Maybe
 from app.organise import exposed, product_name, virtual_keywords
-from app.rulebook import ActionBook, Wanted
+from app.rulebook import ActionBook, Wanted, mistyped
 from app.tree import Choice, File, Mode, Node, Product, Slot, Tree, Why
 
 UNSUPPORTED = "No association could be established: this file type is not supported"
@@ -31,21 +32,57 @@ def associate(
     masters where one is missing, the raw cascade answers and the tree says so; a `wish` that prefers one
     kind is answered slot by slot instead. `wish.exclude` and `wish.as_of` are the archive's to fulfil.
     """
-    dataset = _science(archive, dp_id, wish.action)
-    if dataset is None:
-        return unsupported(archive.frame(dp_id), archive.header(dp_id), mode, archive.revision)
-    notes = [f"asked with {wish}"] if str(wish) else []
-    root = _Cascade(archive, mode, explain, wish).node(dataset, frozenset())
-    falls_back = mode == "Raw2Master" and not wish.prefer and not wish.latest
-    missing = _missing_masters(archive, root) if falls_back else []
-    executed = mode
-    if missing:
-        executed = "Raw2Raw"
-        notes.append(f"Raw2Master was asked for, but {' and '.join(missing)}: Raw2Raw answers instead")
-        root = _Cascade(archive, executed, explain, wish).node(dataset, frozenset())
-    # The root is certified when every main calibration below it is (the value that counts, ESO's FAQ).
-    root = replace(root, certified=_all_certified(root), messages=(*notes, *root.messages))
-    return Tree(dp_id, mode, executed, root, archive.book.name, archive.book.checksum, archive.revision)
+    return Associator(archive, mode, explain=explain, wish=wish)(dp_id)
+
+
+class Associator:
+    """Answers for one frame after another, as `associate` does, from an archive that stays as it is.
+
+    A calibration group is worked out once, whoever asks for it: what depends on the way down to it is not
+    kept (see `_Cascade.node`). Frames of one group in a row have one answer.
+    """
+
+    def __init__(
+        self, archive: Archive, mode: Mode = "Raw2Raw", *, explain: bool = False, wish: Wish = NOTHING
+    ) -> None:
+        self.archive, self.mode, self.wish = archive, mode, wish
+        self._cascades = {each: _Cascade(archive, each, explain, wish) for each in get_args(Mode)}
+        self._last: tuple[str, Tree] | None = None
+
+    def __call__(self, dp_id: str) -> Tree:
+        """The answer for a frame. Raises UnknownFrameError."""
+        dataset = self.dataset(dp_id)
+        if dataset is None:
+            file, header = self.archive.frame(dp_id), self.archive.header(dp_id)
+            wrong = mistyped(self.archive.book.kinds, header, self.archive.book.name)
+            return unsupported(file, header, self.mode, self.archive.revision, *wrong)
+        return self.answer(dp_id, dataset)
+
+    def dataset(self, dp_id: str) -> Dataset | None:
+        """The group of the frame that is answered with; None where none is offered."""
+        return _science(self.archive, dp_id, self.wish.action)
+
+    def answer(self, dp_id: str, dataset: Dataset) -> Tree:
+        """The answer for the frame's group."""
+        archive, mode, wish = self.archive, self.mode, self.wish
+        if self._last and self._last[0] == dataset.content:
+            return replace(self._last[1], dp_id=dp_id)
+        notes = [f"asked with {wish}"] if str(wish) else []
+        notes += mistyped(archive.book.kinds, dataset.keywords, archive.book.name)
+        root = self._cascades[mode].root(dataset)
+        falls_back = mode == "Raw2Master" and not wish.prefer and not wish.latest
+        missing = _missing_masters(archive, root) if falls_back else []
+        executed = mode
+        if missing:
+            executed = "Raw2Raw"
+            notes.append(f"Raw2Master was asked for, but {' and '.join(missing)}: Raw2Raw answers instead")
+            root = self._cascades[executed].root(dataset)
+        # The root is certified when every main calibration below it is (the value that counts, ESO's FAQ).
+        certified = self._cascades[executed].all_certified(root)
+        root = replace(root, certified=certified, messages=(*notes, *root.messages))
+        tree = Tree(dp_id, mode, executed, root, archive.book.name, archive.book.checksum, archive.revision)
+        self._last = dataset.content, tree
+        return tree
 
 
 def _science(archive: Archive, dp_id: str, action: str) -> Dataset | None:
@@ -63,23 +100,14 @@ def _offered(archive: Archive, dataset: Dataset) -> bool:
     return exposed(archive.book.actions[dataset.action], dataset.keywords)
 
 
-def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: int, reason: str = "") -> Tree:
-    """CalSelector's answer for a frame that no rule offers, with a further reason where there is one."""
+def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: int, *reasons: str) -> Tree:
+    """CalSelector's answer for a frame that no rule offers, with further reasons where there are some."""
     category = unsupported_category(header)
     if file.category == UNCLASSIFIED:
         file = replace(file, category=category)
-    messages = (UNSUPPORTED, reason) if reason else (UNSUPPORTED,)
+    messages = (UNSUPPORTED, *reasons)
     node = Node(category, (file,), certified=False, complete=False, messages=messages)
     return Tree(file.dp_id, mode, mode, node, revision=revision)
-
-
-def _all_certified(node: Node) -> bool:
-    return all(
-        (slot.own or choice.node.certified) and _all_certified(choice.node)
-        for slot in node.slots
-        if not slot.auxiliary
-        for choice in slot.chosen
-    )
 
 
 def _missing_masters(archive: Archive, node: Node) -> list[str]:
@@ -123,6 +151,26 @@ class _Cascade:
         self.offers: dict[int, dict[int, tuple[Question, list[Candidate]]]] = {}
         self.leaves: dict[tuple[int, str], Node] = {}
         self.cycles = 0
+        self.trusted: dict[int, tuple[Node, bool]] = {}
+
+    def root(self, dataset: Dataset) -> Node:
+        """The group that is asked for; it is not kept, as nobody asks for it as a calibration."""
+        node = self.node(dataset, frozenset())
+        self.known.pop(dataset.content, None)
+        return node
+
+    def all_certified(self, node: Node) -> bool:
+        """Whether every main calibration below a node is certified."""
+        below = [
+            (slot.own, choice.node) for slot in node.slots if not slot.auxiliary for choice in slot.chosen
+        ]
+        return all((own or each.certified) and self._trusted(each) for own, each in below)
+
+    def _trusted(self, node: Node) -> bool:
+        """The same of a node that several may need."""
+        if id(node) not in self.trusted:
+            self.trusted[id(node)] = node, self.all_certified(node)
+        return self.trusted[id(node)][1]
 
     def node(self, dataset: Dataset, path: frozenset[str]) -> Node:
         """The group with everything below it; `path` holds the contents of the groups above."""
@@ -170,6 +218,7 @@ class _Cascade:
         # What was found with a cycle refused below holds only for this way down: it is not kept for others.
         if self.cycles == cycles:
             self.known[dataset.content] = node
+            del self.offers[dataset.ref]
         return node
 
     def _look_up(self, datasets: Iterable[Dataset]) -> None:
@@ -281,7 +330,7 @@ class _Cascade:
                 else:
                     node = self._leaf(candidate, files[candidate.ref])
                     product = None
-                choices.append(Choice(node, product, ranked.match, ranked.days))
+                choices.append(Choice(node, product, ranked.match, ranked.days, ranked.level))
             wanted = each.wanted
             slots.append(
                 Slot(

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from app.associate.ports import Breakpoint, Candidate
 from app.associate.wish import NOTHING, Wish
 from app.header import Maybe
+from app.level import label
 from app.oca.evaluate import EMPTY
 from app.organise import time_of
 from app.rulebook import Wanted, night_date
-from app.tree import CALIB_PLAN, EXTENDED, NOT_APPLICABLE, Refusal, Rival, Why
+from app.tree import Refusal, Rival, Why
 
 # The engine's own reasons to refuse, beside the rule's clauses.
 HIDDEN = "hidden (bad quality)"
@@ -46,12 +47,17 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An acceptable candidate and its place: in the plan, preferred, certified, near, earlier, name, rule."""
+    """An acceptable candidate and its place: level, preferred, certified, near, earlier, name, rule."""
 
     candidate: Candidate
-    match: str
+    level: int | None
     days: float | None
-    order: tuple[bool, bool, bool, float, float, str, int, int]
+    order: tuple[int, bool, bool, float, float, str, int, int]
+
+    @property
+    def match(self) -> str:
+        """CalSelector's word for its level."""
+        return label(self.level)
 
 
 def accept(
@@ -93,27 +99,28 @@ def refusal(
         return Refusal(LATER, 1)
     if days is not None and oldest is not None and abs(days) > oldest:
         return Refusal(f"farther than max_age = {oldest:g} d", 1)
+    least = asker.wish.min_level
+    level = None if least is None else wanted.condition.level(candidate.keywords, asker.keywords)
+    if level is not None and least is not None and level > least:
+        return Refusal(f"min_level {least}: level {level}", 1)
     return None
 
 
 def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
     """Where a candidate stands.
 
-    Inside the plan first, then the kind that the request prefers, then certified, then the smallest
-    distance of the mid exposures, then the earlier one, then the name; of groups with one primary, the
-    first rule's. Files without a time come after those with one, the newest name first
-    (M.<INSTR>.<ingestion time>: the later static is the better one).
+    The lowest level first (the plan before what is outside), then the kind that the request prefers, then
+    certified, then the smallest distance of the mid exposures, then the earlier one, then the name; of
+    groups with one primary, the first rule's. Files without a time come after those with one, the newest
+    name first (M.<INSTR>.<ingestion time>: the later static is the better one).
     """
-    inside = wanted.condition.inside_plan(candidate.keywords, asker.keywords)
+    level = wanted.condition.level(candidate.keywords, asker.keywords)
     days = _days(candidate, asker)
-    match = NOT_APPLICABLE
-    if wanted.condition.soft:
-        match = CALIB_PLAN if inside else EXTENDED
     distance, earlier = (math.inf, 0.0) if days is None else (abs(days), days)
     name = candidate.name if days is not None else _newest_first(candidate.name)
     preferred = "virtual" if asker.wish.prefer == "raw" else "master"
     order = (
-        not inside,
+        level or 0,
         asker.wish.prefer is not None and candidate.pool != preferred,
         not candidate.certified,
         distance,
@@ -122,7 +129,7 @@ def rank(wanted: Wanted, asker: Asker, candidate: Candidate) -> Ranked:
         candidate.rule,
         candidate.promise or 0,
     )
-    return Ranked(candidate, match, days, order)
+    return Ranked(candidate, level, days, order)
 
 
 def enough(
@@ -131,7 +138,7 @@ def enough(
     """Nothing beyond the nearest `limit` can matter for the chosen ones or the runner-up.
 
     A side that gave fewer than asked for is exhausted. On the others everything unseen is farther than
-    the farthest seen, so it cannot outrank an acceptable one that is nearer, certified and in the plan.
+    the farthest seen, so it cannot outrank an acceptable one that is nearer, certified and of the best level.
     """
     if asker.middle is None:
         return True  # nothing is nearer than anything else: all were offered
@@ -147,15 +154,15 @@ def enough(
     kept = wanted.maximum + max(1, asker.wish.alternatives)
     if len(ranked) < kept:
         return False
-    outside, _, uncertified, distance = ranked[kept - 1].order[:4]
-    low, high = wanted.condition.plan(asker.keywords)
+    level, _, uncertified, distance = ranked[kept - 1].order[:4]
     here = time_of(asker.keywords)
     for (certified, before), far in full.items():
-        edge = None if here is None else (here - far if before else here + far)
-        # a day of slack: the plan limits MJD-OBS, the distance is of mid exposures
-        could_be_inside = edge is None or (edge + 1 >= low if before else edge - 1 <= high)
+        # a day of slack: the windows limit MJD-OBS, the distance is of mid exposures
+        first = -math.inf if here is None or before else here + far - 1
+        last = math.inf if here is None or not before else here - far + 1
+        best = wanted.condition.best_level(asker.keywords, first, last)
         # "<=": one as far as the runner-up may have the smaller name
-        if (not could_be_inside, not certified, far) <= (outside, uncertified, distance):
+        if (best, not certified, far) <= (level, uncertified, distance):
             return False
     return True
 
@@ -220,7 +227,7 @@ def count(
 
 def rival(ranked: Ranked) -> Rival:
     """The runner-up, for the reasons."""
-    return Rival(ranked.candidate.name, ranked.days, ranked.match, ranked.candidate.certified)
+    return Rival(ranked.candidate.name, ranked.days, ranked.match, ranked.candidate.certified, ranked.level)
 
 
 def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
@@ -233,6 +240,8 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
     if math.isfinite(low) or math.isfinite(high):
         parts.append(f"MJD-OBS {_moment(low, 'from')}{_moment(high, 'to')}".rstrip())
     parts += [clause.text for clause in condition.clauses if clause.residual]
+    if condition.soft and asker.wish.min_level is not None:
+        parts.append(f"level {asker.wish.min_level} or better")
     text = ", ".join(parts) or "any file"
     return f"{text}; made by {' or '.join(makers)}" if makers else text
 

@@ -19,6 +19,8 @@ class Wish:
     of one kind for the whole dataset. `as_of` (with a time zone) answers as this service would have
     answered then. `latest` is a quick look's: masters only, the last certified one before, however old, and
     nothing falls back to raw. `action` answers for the group of that action, offered or not: calibrations.
+    `min_level` is the least quality that will do: a match of a greater level is refused (`app.level`; what
+    has none is not concerned).
     """
 
     alternatives: int = 0
@@ -28,6 +30,7 @@ class Wish:
     as_of: datetime | None = None
     latest: bool = False
     action: str = ""
+    min_level: int | None = None
 
     @property
     def rewrites(self) -> bool:
@@ -38,6 +41,8 @@ class Wish:
         parts = [f"alternatives={self.alternatives}"] if self.alternatives else []
         if self.max_age is not None:
             parts.append(f"max_age={self.max_age:g} d")
+        if self.min_level is not None:
+            parts.append(f"min_level={self.min_level}")
         parts += [f"exclude={dp_id}" for dp_id in sorted(self.exclude)]
         if self.prefer:
             parts.append(f"prefer={self.prefer}")

@@ -13,6 +13,7 @@ from app import config, formats
 from app.associate import NOTHING, Wish
 from app.associate.wish import Preference
 from app.formats import sof
+from app.level import HIGHEST, LOWEST
 from app.opening import open_index
 from app.terminal import make_console, print_tree
 from app.tree import Mode, Tree
@@ -39,6 +40,11 @@ MODES = click.Choice(["Raw2Raw", "Raw2Master"], case_sensitive=False)
 )
 @click.option("--alternatives", type=click.IntRange(0, 100), default=0, help="Show the next best N per slot.")
 @click.option("--max-age", type=click.FloatRange(0), help="Refuse what is more days away than this.")
+@click.option(
+    "--min-level",
+    type=click.IntRange(LOWEST, HIGHEST),
+    help="Refuse worse matches: 0 wants the calibration plan, -1 a stricter window, 1 takes what is outside.",
+)
 @click.option("--exclude", multiple=True, metavar="DP_ID", help="Do as if this frame were hidden; repeat it.")
 @click.option("--prefer", type=click.Choice(["raw", "master"]), help="Choose slot by slot, this kind first.")
 @click.option(
@@ -54,6 +60,7 @@ def associate_command(
     output: Path | None,
     alternatives: int,
     max_age: float | None,
+    min_level: int | None,
     exclude: tuple[str, ...],
     prefer: Preference | None,
     as_of: datetime | None,
@@ -65,7 +72,7 @@ def associate_command(
     settings = config.read()
     if as_of is not None and as_of.tzinfo is None:
         as_of = as_of.replace(tzinfo=UTC)
-    wish = Wish(alternatives, max_age, frozenset(exclude), prefer, as_of)
+    wish = Wish(alternatives, max_age, frozenset(exclude), prefer, as_of, min_level=min_level)
     explain = explain or wish != NOTHING
     with open_index(settings) as index:
         tree: Tree = index.associate(dp_id, mode, explain=explain or name == "json", wish=wish)

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial, wraps
+from typing import Any, TypeAlias
 
 import click
 from rich.table import Table
 
 from app import config
-from app.archive import jobruns, jobs, reaping
-from app.archive.finding import Connection
-from app.archive.index import Index
-from app.archive.jobs import Job
+from app.archive import jobs, reaping
 from app.archive.jobtables import PHASES
-from app.cli.watching import draw, look, watch
+from app.cli.desk import Desk, Line, here
+from app.cli.remote import there
+from app.cli.watching import draw, watch
 from app.errors import RequestError
-from app.jobs import submitting
 from app.jobs.request import HIGHEST, LOWEST, STRATEGIES
 from app.opening import open_index
 from app.terminal import make_console
 
 _DAY = click.DateTime(["%Y-%m-%d"])
+# How a command gets to the jobs.
+Reach: TypeAlias = Callable[[], AbstractContextManager[Desk]]
+
+
+def _service(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that lead to a service, and `reach`, which opens its way to the jobs."""
+
+    @click.option(
+        "--url",
+        envvar="CALSEL_SERVICE",
+        help="Of a service that runs elsewhere, http://host:8000; its jobs and not this database's.  "
+        "[default: CALSEL_SERVICE]",
+    )
+    @click.option("--token", envvar="CALSEL_TOKEN", help="Who asks the service.  [default: CALSEL_TOKEN]")
+    @wraps(command)
+    def reaching(url: str | None, token: str | None, **given: Any) -> None:
+        command(reach=partial(there, url, token) if url else here, **given)
+
+    return reaching
 
 
 @click.group("jobs", short_help="Leave recipe chains to workers, and watch them.")
@@ -35,7 +55,7 @@ def jobs_command() -> None:
       calsel jobs list --all                   what was asked for
       calsel jobs show JOB                     its tasks, results and errors
 
-    The service does the same over HTTP at /jobs (IVOA UWS 1.1).
+    The service does the same over HTTP at /jobs (IVOA UWS 1.1); with --url these commands ask it.
     """  # noqa: D301 (a \b of click's, not a backslash)
 
 
@@ -50,6 +70,7 @@ def jobs_command() -> None:
 )
 @click.option("--mode", help="Raw2Raw or Raw2Master, where no strategy is given.")
 @click.option("--until", metavar="PRO.CATG", help="Only as far as this product.")
+@click.option("--min-level", help="Refuse worse matches, as 'calsel associate' does: 0 wants the plan.")
 @click.option(
     "-p",
     "--parameter",
@@ -65,7 +86,9 @@ def jobs_command() -> None:
 @click.option("--name", "run_id", help="A name of your own for the job (UWS: runId).")
 @click.option("--pending", is_flag=True, help="Do not run it yet; 'calsel jobs run' does.")
 @click.option("--watch", "look_on", is_flag=True, help="Look on until it has ended, as 'calsel jobs watch'.")
+@_service
 def submit_command(
+    reach: Reach,
     dp_ids: tuple[str, ...],
     parameters: tuple[str, ...],
     night: datetime | None,
@@ -95,22 +118,20 @@ def submit_command(
         if not equals or "." not in name:
             raise click.UsageError(f"-p {text!r} is not RECIPE.NAME=VALUE")
         given.setdefault(name, []).append(value)
-    with open_index(config.read()) as index:
-        with index.connection() as connection:
-            job = submitting.submit(connection, given, run_id=run_id)
-            if not pending:
-                submitting.run(connection, job)
+    with reach() as desk:
+        job = desk.submit(given, run_id, run=not pending)
         click.echo(job)
         if look_on:
-            _watch(index, job)
+            _watch(desk, job)
 
 
 @jobs_command.command("run", short_help="Run a job that was submitted with --pending.")
 @click.argument("job")
-def run_command(job: str) -> None:
+@_service
+def run_command(reach: Reach, job: str) -> None:
     """Put the pending JOB into the queue."""
-    with open_index(config.read()) as index, index.connection() as connection:
-        submitting.run(connection, job)
+    with reach() as desk:
+        desk.run(job)
 
 
 @jobs_command.command("list", short_help="List jobs.")
@@ -119,25 +140,30 @@ def run_command(job: str) -> None:
 )
 @click.option("--all", "every", is_flag=True, help="Also those that have ended.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-def list_command(phases: tuple[str, ...], every: bool, limit: int) -> None:
-    """List everybody's jobs, the newest first: id, phase, tasks done, created (UTC), owner, what is asked."""
+@_service
+def list_command(reach: Reach, phases: tuple[str, ...], every: bool, limit: int) -> None:
+    """List everybody's jobs, the newest first: id, phase, tasks done, created (UTC), owner, what is asked.
+
+    Of a service (--url) one's own are listed.
+    """
     if not phases and not every:
         phases = ("PENDING", *jobs.OPEN)
-    with open_index(config.read()) as index, index.connection() as connection:
-        found = jobs.listed(connection, everybody=True, phases=phases, last=limit + 1)
-        for job in found[:limit]:
-            click.echo(_line(connection, job))
+    with reach() as desk:
+        found = desk.listed(phases, limit + 1)
+    for job in found[:limit]:
+        click.echo(_line(job))
     if len(found) > limit:
         click.echo(f"there are more: narrow the question, or raise --limit above {limit}", err=True)
 
 
 @jobs_command.command("show", short_help="A job's tasks, results and errors.")
 @click.argument("job")
-def show_command(job: str) -> None:
+@_service
+def show_command(reach: Reach, job: str) -> None:
     """Print how far JOB is: its parameters, tasks, results and errors."""
     console = make_console()
-    with open_index(config.read()) as index:
-        seen = look(index, job)
+    with reach() as desk:
+        seen = desk.look(job)
     for name, values in seen["parameters"].items():
         console.print(f"{name}: {', '.join(values)}", highlight=False, markup=False, soft_wrap=True)
     console.print(draw(seen))
@@ -153,32 +179,35 @@ def show_command(job: str) -> None:
 
 @jobs_command.command("watch", short_help="Look on until a job has ended.")
 @click.argument("job")
-def watch_command(job: str) -> None:
+@_service
+def watch_command(reach: Reach, job: str) -> None:
     """Look on until JOB has ended: what each recipe does, how long it took, its last words.
 
     Exit code 0 when the job is COMPLETED, 1 otherwise. Ctrl-C ends looking on; the job goes on. Where there
     is no terminal, each event is a line.
     """
-    with open_index(config.read()) as index:
-        _watch(index, job)
+    with reach() as desk:
+        _watch(desk, job)
 
 
 @jobs_command.command("abort", short_help="End jobs.")
 @click.argument("jobs_", metavar="JOB...", nargs=-1, required=True)
-def abort_command(jobs_: tuple[str, ...]) -> None:
+@_service
+def abort_command(reach: Reach, jobs_: tuple[str, ...]) -> None:
     """End each JOB; recipes that no other job wants are ended, products that exist stay."""
-    with open_index(config.read()) as index, index.connection() as connection:
+    with reach() as desk:
         for job in jobs_:
-            submitting.abort(connection, job)
+            desk.abort(job)
 
 
 @jobs_command.command("delete", short_help="Forget jobs.")
 @click.argument("jobs_", metavar="JOB...", nargs=-1, required=True)
-def delete_command(jobs_: tuple[str, ...]) -> None:
+@_service
+def delete_command(reach: Reach, jobs_: tuple[str, ...]) -> None:
     """Forget each JOB, after ending it; its products stay in the index."""
-    with open_index(config.read()) as index, index.connection() as connection:
+    with reach() as desk:
         for job in jobs_:
-            jobs.destroy(connection, job)
+            desk.delete(job)
 
 
 @jobs_command.command("workers", short_help="Who works.")
@@ -196,19 +225,19 @@ def workers_command() -> None:
     make_console().print(table)
 
 
-def _watch(index: Index, job: str) -> None:
-    if not watch(index, job, make_console()):
+def _watch(desk: Desk, job: str) -> None:
+    if not watch(desk.steps(job), make_console()):
         raise SystemExit(1)
 
 
-def _line(connection: Connection, job: Job) -> str:
-    done, total = jobruns.progress(connection, job.id)
+def _line(job: Line) -> str:
     created = job.created.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    words = (job.id, f"{job.phase:9}", f"{done}/{total}", created, job.owner or "-", _asked(job.parameters))
+    asked = _asked(job.parameters)
+    words = (job.id, f"{job.phase:9}", f"{job.done}/{job.total}", created, job.owner or "-", asked)
     return "  ".join((*words, job.run_id or "")).rstrip()
 
 
-def _asked(parameters: Mapping[str, list[str]]) -> str:
+def _asked(parameters: Mapping[str, Sequence[str]]) -> str:
     """What a job is of, in a few words."""
     strategy, dp_ids = parameters.get("strategy", []), parameters.get("dp_id", [])
     period = [*parameters.get("instrument", []), *parameters.get("night", [])]

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-import psycopg
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from app.archive import jobruns, jobs
-from app.archive.index import Index
-from app.archive.runs import NEWS
-from app.jobs.view import describe, view
+from app.archive import jobs
+from app.cli.desk import Described, Step
 
-# Seconds between two looks when nothing is heard: a recipe's log tells no news.
-_GLANCE: Final = 1.0
 _MARKS: Final = {
     "waiting": ("·", "dim"),
     "ready": ("○", "dim"),
@@ -40,27 +35,15 @@ _MARKS: Final = {
 _URGENT: Final = ("running", "failed", "EXECUTING", "ERROR")
 _STYLES: Final = {phase: style for phase, (_, style) in _MARKS.items()}
 
-# A job as `app.jobs.view.describe` tells it.
-Described: TypeAlias = dict[str, Any]
 
-
-def look(index: Index, job: str) -> Described:
-    """A job as it is now. Raises UnknownJobError."""
-    with index.connection() as connection:
-        return describe(view(connection, job))
-
-
-def watch(index: Index, job: str, console: Console) -> bool:
+def watch(steps: Iterator[Step], console: Console) -> bool:
     """Show a job until it has ended; whether it ended well. Raises UnknownJobError."""
-    libpq = index.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(libpq, autocommit=True) as ear:
-        ear.execute(f"LISTEN {NEWS}")
-        if console.is_terminal:
-            with Live(console=console, refresh_per_second=8) as live:
-                for seen in _looks(index, ear, job):
-                    live.update(draw(seen, room=max(3, console.height - 6)))
-        else:
-            seen = _tell(index, ear, job, console)
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=8) as live:
+            for seen, _ in steps:
+                live.update(draw(seen, room=max(3, console.height - 6)))
+    else:
+        seen = _tell(steps, console)
     return bool(seen["phase"] == "COMPLETED")
 
 
@@ -127,29 +110,13 @@ def _waits(seen: Described) -> Iterator[str]:
         yield f"no worker is there for {', '.join(seen['waitsForWorkersOf'])}: calsel worker"
 
 
-def _looks(index: Index, ear: psycopg.Connection[Any], job: str) -> Iterator[Described]:
-    """The job again and again, whenever something has happened and at times between; at last as it ended."""
-    while True:
-        seen = look(index, job)
-        yield seen
-        if seen["phase"] in jobs.ENDED:
-            return
-        for _ in ear.notifies(timeout=_GLANCE, stop_after=1):
-            pass
-
-
-def _tell(index: Index, ear: psycopg.Connection[Any], job: str, console: Console) -> Described:
+def _tell(steps: Iterator[Step], console: Console) -> Described:
     """Print a line for every event and every change of the phase; returns the job as it ended."""
-    said, told = "", set[int]()
-    for seen in _looks(index, ear, job):
-        recipes = {task["run"]: task["recipe"] for task in seen["tasks"]}
-        with index.connection() as connection:
-            events = jobruns.events_of(connection, job)
+    said = ""
+    for seen, events in steps:
         for event in events:
-            if event["id"] not in told:
-                told.add(event["id"])
-                words = (f"{event['kind']:10}", recipes.get(event["run"], ""), event["task"], event["detail"])
-                _say(console, event["at"], "  ".join(word for word in words if word))
+            words = (f"{event['kind']:10}", event["recipe"], event["task"], event["detail"])
+            _say(console, event["at"], "  ".join(word for word in words if word))
         now = "\n".join((seen["phase"], *_waits(seen)))
         if now != said:
             said = now

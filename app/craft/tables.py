@@ -32,7 +32,9 @@ class Expectation:
 
     `path` names the slots from the asked frame down; () is the data set of the asked frame itself.
     `chosen` holds the first dp_id of each chosen group, in no order; () where nothing may be found.
-    `match` is None where nothing is chosen, and for the data set itself. `where` is the file and line.
+    `match` is None where nothing is chosen. Of the data set itself it is `complete`, or the messages of an
+    incomplete one joined by "; " (`incomplete` without any: what lacks is further down), or None where
+    neither is looked at. `where` is the file and line.
     """
 
     dp_id: str

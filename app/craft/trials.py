@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -23,6 +24,10 @@ from app.tree import Mode, Node, Slot, Tree
 
 POOL = "pool.txt"
 EXPECTED = "expected.txt"
+# What a row says of a data set that has all it needs, down to the last level, and of one that only lacks
+# something further down; of others it gives the messages.
+COMPLETE: Final = "complete"
+INCOMPLETE: Final = "incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,10 @@ def _root_fault(tree: Tree, case: Expectation) -> str:
     if not offered:
         return "; ".join(tree.root.messages)
     first = tree.root.files[0].dp_id
-    return "" if (first,) == case.chosen else f"the data set begins with {first}"
+    if (first,) != case.chosen:
+        return f"the data set begins with {first}"
+    told = COMPLETE if tree.root.complete else "; ".join(tree.root.messages) or INCOMPLETE
+    return "" if case.match in (None, told) else f"the answer is told as: {told}"
 
 
 def at(node: Node, path: tuple[str, ...]) -> Slot | str:

@@ -3,12 +3,13 @@
 ```
 { dp_id, asked, mode,                        the frame; the mode asked for and the one executed
   signed: { rulebook, checksum, revision },  what the answer depends on
+  worst_level,                               the greatest level of all matches; null where none has one
   uncertified: [dp_id],                      the first file of each main calibration that is not certified
   tree: NODE }
 
 NODE = { category, type,                     "main" or "auxiliary"
          kind,                               "group" of raw files, or a single calibration "file"
-         certified, complete, match,         match is null at the root
+         certified, complete, match, level,  match and level are null at the root
          mjd, files: [{ dp_id, category, mjd, size_bytes, sha256, certified }],
          messages: [text],
          rule, action, recipe, options, products: [{ category, tag, name }],
@@ -16,18 +17,21 @@ NODE = { category, type,                     "main" or "auxiliary"
 
 SLOT = { label, rule,                        rule is "file:line"
          min, max, auxiliary, satisfied,
-         chosen: [{ child, name, product, match, days }],
+         chosen: [{ child, name, product, match, level, days }],
          why: { needed, counted, seen, surplus, limited,
                 refused: [{ clause, line, count }],
                 runner_up: RIVAL, rivals: [RIVAL] } }
 
-RIVAL = { name, days, match, certified }     the next best: the runner-up first
+RIVAL = { name, days, match, level, certified }  the next best: the runner-up first
 ```
 
 `child` is the place of the chosen node in `children`, `name` its first dp_id, `product` the virtual
 product taken from it (null for a file that exists). `days` is the signed distance in time, `mjd` is
-MJD-OBS in days. What is not known is null. Where `counted` is false nobody counted, and `seen`,
-`surplus` and `refused` say nothing. Paths on the server's disks are not told.
+MJD-OBS in days. `match` is CalSelector's word, `level` the number behind it: below 0 stricter than the
+calibration plan, 0 inside it (`calib_plan`), 1 and more outside (`extended`), null for `N/A`: the rule
+has no plan. Auxiliary files do not count for `worst_level`. What is not known is null. Where `counted`
+is false nobody counted, and `seen`, `surplus` and `refused` say nothing. Paths on the server's disks
+are not told.
 
 A sub-cascade is repeated in full wherever it is needed, as in the XML: a reader needs one recursion
 and no table of references, and compression takes the repetition away again. It is repeated once for
@@ -39,7 +43,7 @@ from __future__ import annotations
 
 import orjson
 
-from app.tree import Choice, File, Node, Product, Rival, Slot, Tree, Why, children, uncertified
+from app.tree import Choice, File, Node, Product, Rival, Slot, Tree, Why, children, uncertified, worst_level
 
 
 def write(tree: Tree) -> bytes:
@@ -54,13 +58,14 @@ def to_dict(tree: Tree) -> dict[str, object]:
         "asked": tree.asked,
         "mode": tree.mode,
         "signed": {"rulebook": tree.rulebook, "checksum": tree.checksum, "revision": tree.revision},
+        "worst_level": worst_level(tree.root),
         "uncertified": list(uncertified(tree.root)),
-        "tree": {"match": None, "type": "main"} | _node(tree.root, {}),
+        "tree": {"match": None, "level": None, "type": "main"} | _node(tree.root, {}),
     }
 
 
 def _node(node: Node, done: dict[int, dict[str, object]]) -> dict[str, object]:
-    """A node without the two keys that depend on its parent; `done` holds the nodes met before."""
+    """A node without the three keys that depend on its parent; `done` holds the nodes met before."""
     if id(node) in done:
         return done[id(node)]
     listed = children(node)
@@ -80,7 +85,7 @@ def _node(node: Node, done: dict[int, dict[str, object]]) -> dict[str, object]:
         "products": [_product(product) for product in node.products],
         "slots": [_slot(slot, place) for slot in node.slots],
         "children": [
-            {"match": child.match, "type": "auxiliary" if child.auxiliary else "main"}
+            {"match": child.match, "level": child.level, "type": "auxiliary" if child.auxiliary else "main"}
             | _node(child.node, done)
             for child in listed
         ],
@@ -123,6 +128,7 @@ def _choice(choice: Choice, place: dict[int, int]) -> dict[str, object]:
         "name": choice.node.files[0].dp_id if choice.node.files else None,
         "product": None if choice.product is None else _product(choice.product),
         "match": choice.match,
+        "level": choice.level,
         "days": choice.days,
     }
 
@@ -145,5 +151,6 @@ def _rival(rival: Rival) -> dict[str, object]:
         "name": rival.name,
         "days": rival.days,
         "match": rival.match,
+        "level": rival.level,
         "certified": rival.certified,
     }

@@ -10,6 +10,7 @@
 | `access_url` | where the bytes are |
 | `parent` | the first frame of the group that needs it, the first such group; empty for the science dataset |
 | `match` | `calib_plan`, `extended` or `N/A` for that group, as in the XML |
+| `certified` | `true` or `false` of a calibration; empty of science, its own steps, and auxiliary files |
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from typing import Final
 from app.formats.links import ESO, Links
 from app.tree import Child, Node, Tree, children, walk
 
-COLUMNS: Final = ("dp_id", "category", "role", "size_bytes", "sha256", "access_url", "parent", "match")
+COLUMNS: Final = (
+    "dp_id",
+    "category",
+    "role",
+    "size_bytes",
+    "sha256",
+    "access_url",
+    "parent",
+    "match",
+    "certified",
+)
 
 
 def write(tree: Tree, links: Links = ESO) -> bytes:
@@ -50,6 +61,7 @@ def _rows(tree: Tree, asked: frozenset[str], told: set[str], links: Links) -> It
             parents.setdefault(id(child.node), (node, child))
             if not child.auxiliary:
                 main.add(id(child.node))
+    flags = _certified(nodes)
     if not tree.root.files:
         yield (tree.dp_id, "", "unknown", *[""] * (len(COLUMNS) - 3))
     for node in nodes:
@@ -70,4 +82,17 @@ def _rows(tree: Tree, asked: frozenset[str], told: set[str], links: Links) -> It
                     links.file(file.dp_id),
                     parent,
                     match,
+                    "" if file.dp_id in asked else flags.get(file.dp_id, ""),
                 )
+
+
+def _certified(nodes: Iterable[Node]) -> dict[str, str]:
+    """`true` or `false` of each file of a main calibration; of one in several groups false if any is so."""
+    flags: dict[str, str] = {}
+    for node in nodes:
+        for slot in node.slots:
+            for choice in () if slot.auxiliary or slot.own else slot.chosen:
+                for file in choice.node.files:
+                    if flags.get(file.dp_id) != "false":
+                        flags[file.dp_id] = str(choice.node.certified).lower()
+    return flags

@@ -14,7 +14,7 @@ from typing import Final
 from app.formats import xml
 from app.formats.links import ESO, Links
 from app.formats.names import filename, fits_name, one_line, url_name
-from app.tree import File, Tree, files
+from app.tree import File, Tree, files, uncertified
 
 _END: Final = "END_OF_TREE"  # no line of a tree is this: they begin with '<' or blanks
 
@@ -46,6 +46,7 @@ def stream(trees: Iterable[Tree], links: Links = ESO) -> Iterator[bytes]:
         lines = (
             f"# {one_line(title)}",
             f"# {one_line(f'rules: {tree.rulebook} {tree.checksum}, archive revision {tree.revision}')}",
+            *(f"# {one_line(f'not certified: {dp_id}')}" for dp_id in uncertified(tree.root)),
             f"save_tree {quote(filename(tree, '.xml'))} <<'{_END}'",
             f"{xml.write(tree).decode()}{_END}",
             *map(_get, wanted),

@@ -108,6 +108,8 @@ def _notes(node: Node) -> Iterator[str]:
             needed = f" ({slot.why.needed})" if slot.why.needed else ""
             yield f"MISSING: {slot.label}: needed {slot.minimum}, found {len(slot.chosen)}{needed}"
         for choice in slot.chosen:
+            if not (slot.auxiliary or slot.own or choice.node.certified):
+                yield f"not certified: {slot.label} {choice.node.files[0].dp_id}"
             if slot.auxiliary:
                 for file in choice.node.files:
                     yield f"auxiliary, not in this SOF: {slot.label} {fits_name(file.dp_id)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.associate import UNSUPPORTED
+from app.level import told
 from app.tree import Choice, Node, Slot, Tree, reasons
 
 
@@ -45,4 +46,4 @@ def _sentence(slot: Slot) -> str:
 
 def _found(choice: Choice) -> str:
     days = "" if choice.days is None else f" {choice.days:+.2f} d"
-    return f"{choice.node.files[0].dp_id}{days} {choice.match}"
+    return f"{choice.node.files[0].dp_id}{days} {told(choice.match, choice.level)}"

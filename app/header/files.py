@@ -74,6 +74,22 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def read_extensions(path: Path) -> list[Header]:
+    """The headers of the extensions, in the file's order; [] for a `.hdr` text and what is packed as a whole.
+
+    Raises HeaderError as `read_header`.
+    """
+    if path.name.lower().endswith(_TEXT_SUFFIXES):
+        return []
+    _demand_suffix(path)
+    with _file(path) as raw:
+        stream = _unpacked(path, raw)
+        if stream is not raw:
+            return []
+        block = _header_block(path, raw, 1)
+        return [parse_header(each) for each in _extensions(path, raw, parse_header(block), len(block))]
+
+
 def header_text(path: Path) -> str:
     """The primary header as it stands in the file: a card a line up to END, without trailing blanks."""
     if path.name.lower().endswith(_TEXT_SUFFIXES):
@@ -162,8 +178,20 @@ def _header_block(path: Path, stream: BufferedIOBase, hdu: int) -> bytes:
 def _walk(path: Path, raw: BufferedReader, primary: Header, start: int) -> Header:
     """The primary header, after every HDU was seen to be as long as its header says.
 
-    `start` is the byte behind the primary header. Of each extension the mandatory keywords are looked
-    at, which are its first (FITS 4.0 §4.4.1.2); what follows the last extension is nobody's (§3.5).
+    `start` is the byte behind the primary header.
+    """
+    restored = primary
+    for number, block in enumerate(_extensions(path, raw, primary, start)):
+        if number == 0 and b"ZSIMPLE " in block and (table := parse_header(block)).get("ZSIMPLE") is True:
+            restored = _restored(primary, table)
+    return restored
+
+
+def _extensions(path: Path, raw: BufferedReader, primary: Header, start: int) -> Iterator[bytes]:
+    """The header blocks of each extension, after the HDU before it was seen to be whole.
+
+    Of each the mandatory keywords are looked at, which are its first (FITS 4.0 §4.4.1.2); what follows the
+    last extension is nobody's (§3.5).
     """
     size = os.fstat(raw.fileno()).st_size
     header = primary
@@ -177,13 +205,12 @@ def _walk(path: Path, raw: BufferedReader, primary: Header, start: int) -> Heade
             )
         raw.seek(start := _whole(end))
         if raw.read(len(_EXTENSION)) != _EXTENSION:
-            return primary
+            return
         raw.seek(start)
         hdu += 1
         block = _header_block(path, raw, hdu)
+        yield block
         header = parse_header(block[:_BLOCK])
-        if hdu == 2 and header.get("ZSIMPLE") is True:
-            primary = _restored(primary, parse_header(block))
         start += len(block)
 
 

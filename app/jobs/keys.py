@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -84,10 +84,19 @@ def runnable(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, A
     )
 
 
+# How the reason of such a run begins.
+_WITHOUT: Final = "made without "
+
+
+def made_without(reason: str) -> bool:
+    """Whether a run that is done had to do without something (`lacking`)."""
+    return reason.startswith(_WITHOUT)
+
+
 def lacking(body: Mapping[str, Any], made: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """What a run has to do without, as the run that should have made it failed; "" when it has everything."""
     lost = [each["category"] for each in body["inputs"] if each.get("optional") and not made[each["run"]]]
-    return f"made without {', '.join(lost)}, whose recipe failed" if lost else ""
+    return f"{_WITHOUT}{', '.join(lost)}, whose recipe failed" if lost else ""
 
 
 def there(products: Sequence[Mapping[str, Any]]) -> bool:

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 from app.archive import jobs, runs, wanting
 from app.archive.calls import call, call_planner
-from app.archive.finding import Connection
 from app.archive.index import Index
 from app.archive.jobs import Job
 from app.archive.wanting import WantedRun
-from app.associate import NOTHING, Wish
+from app.associate import Wish
 from app.errors import PlanError, RequestError, UnknownFrameError
-from app.jobs.keys import there, until, wanted_runs, with_parameters
+from app.jobs.keys import until, wanted_runs, with_parameters
 from app.jobs.request import Request, read_request
+from app.jobs.sharing import share
 from app.plan import make_plan
 from app.rulebook import night_number
 from app.tree import Tree, uncertified
@@ -64,7 +64,7 @@ def plan_job(index: Index, job: str, pipeline_of: Callable[[str], str]) -> None:
             return
         if not jobs.begin(connection, job, planned.answers, planned.messages, "\n".join(planned.errors)):
             return
-        wanted, stale = _share(connection, list(planned.runs.values()))
+        wanted, stale = share(connection, list(planned.runs.values()))
         call(connection, wanting.want(connection, job, wanted, stale))
 
 
@@ -75,11 +75,8 @@ def tree_of(index: Index, dp_id: str, request: Request) -> Tree:
     `qc1`: the group of one action, whatever it serves. `quicklook`: the last certified masters before,
     however old, and the frames of the template that have arrived.
     """
-    wish = NOTHING
-    if request.strategy == "quicklook":
-        wish = Wish(latest=True)
-    elif request.action:
-        wish = Wish(action=request.action)
+    quick = request.strategy == "quicklook"
+    wish = Wish(latest=quick, action="" if quick else request.action, min_level=request.min_level)
     return index.associate(dp_id, request.mode, wish=wish)
 
 
@@ -116,30 +113,6 @@ def _plan(index: Index, request: Request, pipeline_of: Callable[[str], str]) -> 
             }
         )
     return planned
-
-
-def _share(connection: Connection, wanted: list[WantedRun]) -> tuple[list[WantedRun], list[str]]:
-    """The runs that are really needed, and those that exist but must be done again.
-
-    What is done needs nothing before it any more, so its own calibrations are asked for only where their
-    products are there as well.
-    """
-    known = wanting.known(connection, [run.id for run in wanted])
-    stale, whole = set[str](), set[str]()
-    for run, (state, heals, products) in known.items():
-        if state == "done" and there(products):
-            whole.add(run)
-        elif state in ("done", "cancelled", "blocked") or (state == "failed" and heals):
-            stale.add(run)
-    by_id = {run.id: run for run in wanted}
-    needed, asked = set[str](), [run.id for run in wanted if run.final]
-    while asked:
-        run = asked.pop()
-        if run not in needed:
-            needed.add(run)
-            if run not in whole:
-                asked += [*by_id[run].needs, *by_id[run].optional]
-    return [run for run in wanted if run.id in needed or run.id in whole], sorted(stale & needed)
 
 
 _GROUPS = """
@@ -189,5 +162,9 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
 
 
 def _child(parameters: Mapping[str, Sequence[str]], action: str, dp_id: str) -> dict[str, list[str]]:
-    kept = {name: list(v) for name, v in parameters.items() if name.partition(".")[1] or name == "until"}
+    kept = {
+        name: list(values)
+        for name, values in parameters.items()
+        if name.partition(".")[1] or name.lower() in ("until", "min_level")
+    }
     return {**kept, "strategy": ["qc1"], "dp_id": [dp_id], "action": [action]}

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from app.archive import recipes
 from app.archive.finding import Connection
 from app.errors import RequestError
+from app.level import read_level
 from app.tree import Mode
 
 Strategy: TypeAlias = Literal["archive", "desktop", "qc1", "quicklook"]
@@ -27,7 +28,8 @@ _NUMBERS: Final = {
 }
 
 # UWS's own control parameters, which belong to no recipe.
-NAMES = ("dp_id", "mode", "strategy", "until", "instrument", "night", "last_night", "action", "priority")
+_PERIOD: Final = ("instrument", "night", "last_night")
+NAMES = ("dp_id", "mode", "strategy", "until", *_PERIOD, "action", "priority", "min_level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Request:
 
     `mode` is None where the strategy says it. `options` are esorex options by recipe. `instrument`, `night`
     and `last_night` (local dates of the evenings) are a `qc1` job's; `action` is set in its children.
+    `min_level` refuses calibrations of a worse level (`app.level`).
     """
 
     dp_ids: tuple[str, ...]
@@ -47,6 +50,7 @@ class Request:
     last_night: date | None = None
     action: str = ""
     priority: int = 0
+    min_level: int | None = None
 
     @property
     def mode(self) -> Mode:
@@ -100,6 +104,7 @@ class _Reader:
             last_night=last or night,
             action=self._one("action"),
             priority=self._priority(strategy),
+            min_level=self._min_level(strategy),
         )
         self._subject(request)
         if self.wrong:
@@ -182,6 +187,18 @@ class _Reader:
             return date.fromisoformat(text) if text else None
         except ValueError:
             self.wrong.append(f"{name}: {text!r} is no date; write YYYY-MM-DD, the date of the evening")
+            return None
+
+    def _min_level(self, strategy: Strategy) -> int | None:
+        text = self._one("min_level")
+        if text and strategy == "quicklook":
+            self.wrong.append(
+                "min_level: quicklook takes the last masters, however old; leave one of the two out"
+            )
+        try:
+            return read_level(text) if text else None
+        except ValueError as error:
+            self.wrong.append(f"min_level: {text!r} {error}")
             return None
 
     def _priority(self, strategy: Strategy) -> int:

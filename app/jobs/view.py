@@ -96,6 +96,20 @@ def tail(run: RunState, lines: int = _TAIL) -> list[str]:
     return [line for line in said if line.strip()][-lines:]
 
 
+def brief(job: Job, progress: tuple[int, int]) -> dict[str, Any]:
+    """A job in a list, as JSON; `progress` is how many of its runs (or children) have ended, of how many."""
+    return {
+        "id": job.id,
+        "runId": job.run_id,
+        "owner": job.owner,
+        "phase": job.phase,
+        "done": progress[0],
+        "total": progress[1],
+        "creationTime": job.created,
+        "parameters": job.parameters,
+    }
+
+
 def describe(seen: View) -> dict[str, Any]:
     """A job as JSON; times in UTC, durations in seconds, memory in MB."""
     job = seen.job

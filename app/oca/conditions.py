@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.header import UNDEFINED, Maybe, Value
+from app.level import Side, Window, level_of, sides
 from app.oca.evaluate import EMPTY, Compiled, Keywords, compile_test, compile_value
 from app.oca.syntax import (
     And,
@@ -27,6 +28,9 @@ from app.oca.syntax import (
 )
 
 Test = Callable[[Keywords, Keywords, Keywords], bool]
+
+# Two exposures: what is as far from both is a distance, all else a date (`MJD-OBS >= 55335`).
+_MOMENTS = (50000.0, 60000.0)
 
 # What `a op b` says about b when the sides are exchanged.
 _MIRROR: dict[CompareOp, CompareOp] = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "=="}
@@ -56,33 +60,53 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Soft:
+    """A tryBetween: itself as a hard test, its limits where they are of MJD-OBS, its side of the plan."""
+
+    test: Test
+    bound: Bound | None
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A condition in parts.
 
     `literals` are `K == constant` tests of the candidate, `joins` pairs (candidate's keyword, input's
     keyword) that must be equal, `bounds` limits in time, `clauses` every term that can refuse (so
-    literals, joins and bounds are among them), `soft` the tryBetween terms as hard tests.
+    literals, joins and bounds are among them), `soft` the tryBetween terms.
     """
 
     literals: tuple[tuple[str, Value], ...]
     joins: tuple[tuple[str, str], ...]
     bounds: tuple[Bound, ...]
-    soft_bounds: tuple[Bound, ...]
     clauses: tuple[Clause, ...]
-    soft: tuple[Test, ...]
+    soft: tuple[Soft, ...]
     test: Test
+
+    @property
+    def soft_bounds(self) -> tuple[Bound, ...]:
+        """The limits of MJD-OBS among the soft ones, whatever their side of the plan."""
+        return tuple(each.bound for each in self.soft if each.bound)
 
     def window(self, given: Keywords) -> tuple[float, float]:
         """The hard limits of MJD-OBS, days, for this input; infinite where there is none."""
         return _span(self.bounds, given)
 
     def plan(self, given: Keywords) -> tuple[float, float]:
-        """The soft limits (calibration plan) of MJD-OBS, days, for this input."""
+        """What is inside all the soft limits of MJD-OBS, days, for this input: the best that there can be."""
         return _span(self.soft_bounds, given)
 
-    def inside_plan(self, candidate: Keywords, given: Keywords) -> bool:
-        """Inside every soft window; true for a rule that has none."""
-        return all(test(candidate, given, EMPTY) for test in self.soft)
+    def level(self, candidate: Keywords, given: Keywords) -> int | None:
+        """How good a match is (`app.level`); None for a rule without a soft window."""
+        inside = (each.test(candidate, given, EMPTY) for each in self.soft)
+        return level_of((each.side for each in self.soft), inside)
+
+    def best_level(self, given: Keywords, first: float, last: float) -> int:
+        """The best level that anything of these times (MJD-OBS, days) may have for this input; 0 for none."""
+        spans = (_span((each.bound,) if each.bound else (), given) for each in self.soft)
+        inside = (first <= high and last >= low for low, high in spans)
+        return level_of((each.side for each in self.soft), inside) or 0
 
 
 def take_apart(condition: Expr) -> Condition:
@@ -90,14 +114,12 @@ def take_apart(condition: Expr) -> Condition:
     literals: list[tuple[str, Value]] = []
     joins: list[tuple[str, str]] = []
     bounds: list[Bound] = []
-    soft_bounds: list[Bound] = []
     clauses: list[Clause] = []
-    soft: list[Test] = []
+    soft: list[tuple[Test, Bound | None]] = []
     for term in _terms(condition):
         if isinstance(term, Between) and term.soft:
             hard = Between(term.value, term.low, term.high)
-            soft.append(compile_test(hard))
-            soft_bounds += [bound for bound in [_bound(hard)] if bound]
+            soft.append((compile_test(hard), _bound(hard)))
             continue
         literal = _literal(term)
         join = _join(term)
@@ -114,9 +136,11 @@ def take_apart(condition: Expr) -> Condition:
         literals=tuple(sorted(set(literals), key=repr)),
         joins=tuple(sorted(set(joins))),
         bounds=tuple(bounds),
-        soft_bounds=tuple(soft_bounds),
         clauses=tuple(clauses),
-        soft=tuple(soft),
+        soft=tuple(
+            Soft(test, bound, side)
+            for (test, bound), side in zip(soft, sides([_window(bound) for _, bound in soft]), strict=True)
+        ),
         test=compile_test(condition),
     )
 
@@ -142,6 +166,25 @@ def canonical(value: Value) -> str:
         except OverflowError:
             return f"i{value}"
     return repr(number + 0.0) if math.isfinite(number) else f"s{value}"
+
+
+def days_of(limit: Compiled) -> float | None:
+    """A limit in days from the exposure that asks; None where it is a date, or depends on anything else."""
+    days = set()
+    for moment in _MOMENTS:
+        given: Keywords = {"MJD-OBS": moment}
+        value = limit(EMPTY, given, EMPTY)
+        if not isinstance(value, (int, float)):
+            return None
+        days.add(round(value - moment, 6))
+    return days.pop() if len(days) == 1 else None
+
+
+def _window(bound: Bound | None) -> Window | None:
+    if bound is None or bound.low is None or bound.high is None:
+        return None
+    low, high = days_of(bound.low), days_of(bound.high)
+    return None if low is None or high is None else (low, high)
 
 
 def _terms(condition: Expr) -> list[Expr]:

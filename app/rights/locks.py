@@ -13,6 +13,7 @@ from app.errors import ForbiddenError, LoginError
 # ESO gives acquisition images, which show the target, the release date of their science frames
 # (`release_date` in dbo.raw); calibrations are public when they are taken.
 _PROPRIETARY: Final = ("SCIENCE", "ACQUISITION")
+_ARCHIVE_PRODUCTS: Final = ("SCIENCE.", "ANCILLARY.")  # ESO-044286 §4
 # A programme's runs: 080.C-0881(A), or 108.22L8.001 since period 105.
 _RUN: Final = re.compile(r"\([A-Z]+\)|\.\d{3}")
 EVERYTHING: Final = "*"
@@ -87,8 +88,13 @@ def demand(dp_id: str, lock: Lock | None, user: User, now: datetime) -> None:
 
 
 def _proprietary(header: Mapping[str, object]) -> bool:
-    """Science and acquisition frames, and what recipes made of science (CPL then sets PRO.SCIENCE)."""
-    return header.get("DPR.CATG") in _PROPRIETARY or header.get("PRO.SCIENCE") is True
+    """Science and acquisition frames, and what was made of science.
+
+    CPL then sets PRO.SCIENCE; archive products, and the maps that go with them, have a PRODCATG.
+    """
+    if header.get("DPR.CATG") in _PROPRIETARY or header.get("PRO.SCIENCE") is True:
+        return True
+    return str(header.get("PRODCATG") or "").startswith(_ARCHIVE_PRODUCTS)
 
 
 def _covers(programme: str, run: str) -> bool:

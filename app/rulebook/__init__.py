@@ -13,8 +13,10 @@ from app.rulebook.book import (
     make_book,
 )
 from app.rulebook.keysets import KeySet, hash64
+from app.rulebook.kinds import OWN_KINDS, mistyped
 from app.rulebook.library import (
     Library,
+    covered,
     library,
     load_book,
     load_library,
@@ -26,6 +28,7 @@ from app.rulebook.library import (
 
 __all__ = [
     "NOT_INHERITED",
+    "OWN_KINDS",
     "ActionBook",
     "ClassBook",
     "KeySet",
@@ -36,11 +39,13 @@ __all__ = [
     "Rulebook",
     "Step",
     "Wanted",
+    "covered",
     "hash64",
     "library",
     "load_book",
     "load_library",
     "make_book",
+    "mistyped",
     "night_date",
     "night_number",
     "night_of",

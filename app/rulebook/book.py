@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import get_args
 
 from app.errors import RuleError
 from app.header import UNDEFINED, Maybe, Undefined
@@ -13,12 +14,15 @@ from app.oca.conditions import Condition, Test, canonical, take_apart
 from app.oca.evaluate import Compiled, compile_test, compile_value
 from app.oca.syntax import Action, Assign, Association, OrgRule, ProductBlock, RuleFile, Text, keys
 from app.rulebook.keysets import KeySet, Side
+from app.rulebook.kinds import Expected, expected_kinds
 
 # Keywords that the service itself uses, whatever the rules say.
 BASE_KEYWORDS = frozenset(
     "INSTRUME MJD-OBS EXPTIME DATE-OBS ARCFILE OBJECT RA DEC DPR.CATG DPR.TYPE DPR.TECH "
     "TPL.ID TPL.START TPL.EXPNO TPL.NEXP OBS.ID OBS.NAME OBS.PROG.ID OBS.TARG.NAME PRO.CATG "
-    "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG".split()
+    "RAW.TYPE DO.CATG DO.CLASS REFLEX.CATG "
+    # What archive science products have in place of DPR and ARCFILE (ESO-044286 §5.2, 5.12).
+    "PRODCATG PROV1 MJD-END WAVELMIN WAVELMAX ABMAGLIM".split()
 )
 
 # What a product does not inherit from its first raw frame: CPL erases DPR, ARCFILE and friends
@@ -135,7 +139,8 @@ class Rulebook:
     """One version of one instrument's rules.
 
     `name` is the file name, `start` its first night (MJD of the noon it begins at), `instrumes` the
-    INSTRUME values it covers, `checksum` the SHA-256 of the text (hex).
+    INSTRUME values it covers, `checksum` the SHA-256 of the text (hex), `kinds` the types of keywords.
+    `keysets` are told apart by side, first literal's keyword and its value; `leading` are these keywords.
     """
 
     name: str
@@ -151,6 +156,8 @@ class Rulebook:
     makers: Mapping[str, tuple[str, ...]]
     hot: frozenset[str]
     keysets: Mapping[tuple[Side, str, str], tuple[KeySet, ...]]
+    leading: Mapping[Side, tuple[str, ...]]
+    kinds: Mapping[str, Expected]
 
     def made(self, category: str) -> bool:
         """Some action makes it; a PRO.CATG that none makes is static."""
@@ -159,13 +166,11 @@ class Rulebook:
     def keys_of(self, side: Side, keywords: Mapping[str, Maybe]) -> Iterator[int]:
         """Every match key of a candidate with these keywords, once (`X == 1` and `X == "1"` share theirs)."""
         seen: set[int] = set()
-        for (of_side, name, value), keysets in self.keysets.items():
-            if of_side != side:
+        for name in self.leading[side]:
+            found = keywords.get(name, UNDEFINED) if name else ""
+            if isinstance(found, Undefined):
                 continue
-            found = keywords.get(name, UNDEFINED) if name else True
-            if isinstance(found, Undefined) or (name and canonical(found) != value):
-                continue
-            for keyset in keysets:
+            for keyset in self.keysets.get((side, name, canonical(found) if name else ""), ()):
                 key = keyset.key_of(self.checksum, keywords)
                 if key is not None and key not in seen:
                     seen.add(key)
@@ -186,6 +191,7 @@ def make_book(
             raise RuleError(
                 f"{name}:{rule.pos.line}: no action {rule.action} is defined; define it or correct the name"
             )
+    keysets = _keysets(actions)
     makers: dict[str, list[str]] = defaultdict(list)
     for made in actions.values():
         for promise in made.promises:
@@ -207,7 +213,12 @@ def make_book(
         actions=actions,
         makers={category: tuple(names) for category, names in makers.items()},
         hot=_hot(rules),
-        keysets=_keysets(actions),
+        keysets=keysets,
+        leading={
+            side: tuple(sorted({name for of_side, name, _ in keysets if of_side == side}))
+            for side in get_args(Side)
+        },
+        kinds=expected_kinds(rules),
     )
 
 

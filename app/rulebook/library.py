@@ -99,9 +99,14 @@ def read_book(text: str, name: str) -> Rulebook:
     if parsed.errors:
         raise RuleError("\n".join(str(error) for error in parsed.errors))
     instrument = match["instrument"]
-    named = _INSTRUME.search("\n".join(text.splitlines()[:10]))
-    instrumes = tuple(named["names"].split()) if named else (instrument.upper(),)
+    instrumes = covered(text, name)
     return make_book(parsed.rules, text, name, instrument, instrumes, start)
+
+
+def covered(text: str, name: str) -> tuple[str, ...]:
+    """The INSTRUME values that the rulebook of this text and name covers; nothing is compiled."""
+    named = _INSTRUME.search("\n".join(text.splitlines()[:10]))
+    return tuple(named["names"].split()) if named else (name.partition(".")[0].upper(),)
 
 
 def load_book(path: Path) -> Rulebook:

@@ -11,7 +11,7 @@ from app.oca.conditions import Condition, canonical, take_apart
 from app.oca.syntax import Action, Association, Number, Pos, ProductBlock, RuleFile, Text, Truth, keys
 from app.rulebook.book import NOT_INHERITED
 from app.rulebook.dictionary import Dictionary
-from app.rulebook.spans import spans
+from app.rulebook.spans import spans, wider
 
 Finding = tuple[Pos, str]
 
@@ -52,9 +52,11 @@ def _limits(rule: Association, condition: Condition) -> Iterator[Finding]:
     if least > most > 0:
         yield rule.pos, f"{rule.label} wants at least {least} files and at most {most}"
     plan, extended = spans(condition)
-    if condition.soft and (plan[0] < extended[0] or plan[1] > extended[1]):
-        inner, outer = (f"{low:+g} to {high:+g} d" for low, high in (plan, extended))
-        yield rule.pos, f"the plan of {rule.label} ({inner}) is wider than its extended validity ({outer})"
+    windows = [("the plan", plan)] if condition.soft else []
+    for what, window in [*windows, *(("a level", each) for each in wider(condition))]:
+        if window[0] < extended[0] or window[1] > extended[1]:
+            inner, outer = (f"{low:+g} to {high:+g} d" for low, high in (window, extended))
+            yield rule.pos, f"{what} of {rule.label} ({inner}) is wider than its extended validity ({outer})"
 
 
 def _category(condition: Condition) -> str | None:

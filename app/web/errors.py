@@ -107,6 +107,10 @@ async def _http(request: Request, error: Exception) -> Response:
     match error.status_code:
         case 404:
             text = f"there is no {request.url.path} here; / lists what there is"
+            if request.url.path.startswith("/tap_cat"):  # astroquery's list_catalogs, query_catalogs
+                text = (
+                    "there are no catalogues here, as ESO has them at /tap_cat; observations are at /tap_obs"
+                )
         case 405:
             # Starlette's own Allow names the methods of the first route of this path only.
             headers["Allow"] = ", ".join(methods(request))

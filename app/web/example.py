@@ -32,7 +32,7 @@ def example() -> Tree:
     )
     needed = "PRO.CATG = MASTER_FLAT_BLUE, INS.GRAT1.WLEN = 390.0; made by ACTION_FLAT_BLUE"
     slots = (
-        _slot("MASTER_BIAS_BLUE", 60, Choice(bias, bias.products[0], CALIB_PLAN, 0.216)),
+        _slot("MASTER_BIAS_BLUE", 60, Choice(bias, bias.products[0], CALIB_PLAN, 0.216, 0)),
         _slot("LINE_REFER_TABLE", 66, Choice(lines, None, NOT_APPLICABLE, None)),
         Slot("MASTER_FLAT_BLUE", RuleRef(_BOOK, 72), 1, 1, False, (), Why(needed, counted=True)),
     )

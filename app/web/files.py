@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from app.archive.files import Holding, holding
@@ -42,14 +43,9 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-_DP_ID: Final = {
-    "name": "dp_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-    "description": "the file; `<dp_id>.NL` is the night log",
-    "example": "UVES.2012-03-12T04:49:17.000",
-}
+_DP_ID: Final = PathParameter(
+    description="the file; `<dp_id>.NL` is the night log", examples=["UVES.2012-03-12T04:49:17.000"]
+)
 
 
 def router() -> APIRouter:
@@ -60,12 +56,11 @@ def router() -> APIRouter:
         "/dataPortal/file/{dp_id:path}",
         summary="A file, or its night log",
         responses=_RESPONSES,
-        openapi_extra={"parameters": [_DP_ID]},
     )
     @routes.head("/dataPortal/file/{dp_id:path}", include_in_schema=False)
     @routes.get("/dataportal_new/file/{dp_id:path}", include_in_schema=False)
     @routes.head("/dataportal_new/file/{dp_id:path}", include_in_schema=False)
-    def file(request: Request, dp_id: str, user: Asker) -> Response:
+    def file(request: Request, dp_id: Annotated[str, _DP_ID], user: Asker) -> Response:
         """The file of a dp_id, byte for byte; `<dp_id>.NL` is the night log of its observation.
 
         `ETag` is the SHA-256 of the bytes; `Range` resumes a download.

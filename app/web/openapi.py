@@ -12,6 +12,7 @@ from app.errors import UnknownFrameError
 from app.formats import FORMATS, Links
 from app.formats.links import ASSOCIATIONS
 from app.forms import LARGEST
+from app.level import HIGHEST, LOWEST
 from app.tree import Mode
 from app.web.asked import MOST, MOST_REWRITTEN
 from app.web.example import DP_ID, example
@@ -35,16 +36,17 @@ Raw2Master is answered by the raw cascade, as CalSelector does.
 | `sof` | the set of frames of every recipe run, in running order | one section per dp_id |
 | `script` | a bash script that downloads all with curl, and holds the tree | one script, each file once |
 | `votable` | CalSelector's DataLink table | one table; `ID` says which dp_id a row belongs to |
-| `csv` | a row per file: category, role, size, checksum, address, parent | one table, each file once |
+| `csv` | a row per file: category, role, size, address, parent, certified … | one table, each file once |
 
 A frame of a type that no rule covers has an ordinary answer, whose message says so. Of several dp_ids, one
 that is not in the archive has an answer of its own: a tree without files whose message says so, in VOTable a
 row with `error_message`, in csv a row of role `unknown`, in the script a missing file. Where none is in the
 archive, the status is 404.
 
-`explain`, `alternatives`, `max_age`, `exclude`, `prefer` and `as_of` are beyond CalSelector. Without them the
-XML and the VOTable are CalSelector's own, whose messages are nearly always empty; with one of them, messages
-tell the reasons. With `exclude` or `as_of` at most {MOST_REWRITTEN} dp_ids are answered per request.
+`explain`, `alternatives`, `max_age`, `min_level`, `exclude`, `prefer` and `as_of` are beyond CalSelector.
+Without them the XML and the VOTable are CalSelector's own, whose messages are nearly always empty; with one
+of them, messages tell the reasons. With `exclude` or `as_of` at most {MOST_REWRITTEN} dp_ids are answered per
+request.
 
 `ETag` changes when the archive, its rulebooks or the question do. A GET with that tag in `If-None-Match` is
 answered by 304, at the cost of one query."""
@@ -85,6 +87,14 @@ _WISHES: Final[Json] = {
         "exclusiveMinimum": 0,
         "description": "refuse calibrations taken more than so many days before or after what they calibrate",
     },
+    "min_level": {
+        "type": "integer",
+        "minimum": LOWEST,
+        "maximum": HIGHEST,
+        "description": "refuse calibrations of a worse level: 0 takes what is inside the calibration plan, "
+        "-1 what is inside a stricter window of the rule, 1 also what is outside the plan, 2 and 3 what is "
+        "outside of wider windows, too. Rules without a plan (match N/A) have no level and refuse nothing",
+    },
     "exclude": {
         "type": "array",
         "items": {"type": "string", "minLength": 1, "maxLength": LONGEST},
@@ -110,6 +120,7 @@ _EXAMPLES: Final[Json] = {
     "explain": True,
     "alternatives": 3,
     "max_age": 2.5,
+    "min_level": 1,
     "exclude": ["UVES.2012-03-12T10:00:00.000"],
     "prefer": "master",
     "as_of": "2024-03-01T12:00:00Z",
@@ -209,21 +220,38 @@ def responses(links: Links) -> dict[int | str, Json]:
     }
 
 
+def _refusal(description: str, text: str) -> Json:
+    return {"description": description, "content": {"text/plain": {"example": f"{text}\n"}}}
+
+
+_EVERYWHERE: Final[Json] = {
+    "408": _refusal("The request did not arrive in time.", "the request did not arrive in time"),
+    "414": _refusal("The address is too long.", "the address has 75055 bytes, the most is 65535; …"),
+    "431": _refusal("The headers are too long.", "the headers have more than 65536 bytes"),
+    "503": _refusal(
+        "Too busy, or no database. `Retry-After` says when to ask again, where that is known.",
+        "the database does not answer at present; try again later",
+    ),
+}
+
+
 def complete(app: FastAPI) -> None:
     """Add to FastAPI's page what it cannot know or would leave out.
 
-    The JSON example is shown whole (FastAPI drops every null), and each operation tells of addresses that
-    are too long, which the server refuses before the application hears of them.
+    The JSON example is shown whole (FastAPI drops every null), and each operation tells of what the server
+    refuses before the application hears of it. FastAPI promises 422 wherever a path has a parameter; where
+    every text is one, none is refused.
     """
     generate = app.openapi
 
     def openapi() -> Json:
         schema = generate()
-        text = {"text/plain": {"example": "the address has 75055 bytes, the most is 65535; …\n"}}
-        too_long = {"description": "The address is too long.", "content": text}
         for operations in schema["paths"].values():
             for operation in operations.values():
-                operation["responses"]["414"] = too_long
+                operation["responses"] = _EVERYWHERE | operation["responses"]
+                given = [each for each in operation.get("parameters", []) if each["in"] == "path"]
+                if not any("enum" in each["schema"] for each in given):
+                    operation["responses"].pop("422", None)
         for operation in schema["paths"][PATH].values():
             content = operation["responses"]["200"]["content"]["application/json"]
             content["example"] = orjson.loads(FORMATS["json"].write(example()))

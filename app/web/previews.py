@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from app.archive.files import holding
@@ -25,13 +25,10 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     403: {"description": "The product is proprietary, and belongs to a programme of others."},
     404: {"description": "No such product, no file of it, or nothing in it to show."},
 }
-_DP_ID: Final = {
-    "name": "dp_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-    "example": "r.UVES.2012-03-12T04:49:17.000_RED_SCI_POINT_BLUE",
-}
+_DP_ID: Final = Path(
+    description="a product, by its file's name without `.fits`",
+    examples=["r.UVES.2012-03-12T04:49:17.000_RED_SCI_POINT_BLUE_0a1b2c3d"],
+)
 
 
 def router() -> APIRouter:
@@ -42,9 +39,8 @@ def router() -> APIRouter:
         f"{PREVIEWS}{{dp_id}}/preview",
         summary="A picture of a product",
         responses=_RESPONSES,
-        openapi_extra={"parameters": [_DP_ID]},
     )
-    def picture(request: Request, dp_id: str, user: Asker) -> Response:
+    def picture(request: Request, dp_id: Annotated[str, _DP_ID], user: Asker) -> Response:
         """A grey PNG of at most 600 pixels a side, made when it is asked for."""
         index: Index = request.app.state.index
         with index.connection() as connection:

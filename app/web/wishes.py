@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar, get_args
 
 from app.associate import Wish
 from app.associate.wish import Preference
+from app.level import read_level
 
 Values: TypeAlias = Mapping[str, Sequence[str]]  # by name in lower case
 Faults: TypeAlias = list[str]
@@ -21,13 +22,14 @@ _T = TypeVar("_T")
 
 
 def read_wish(values: Values, faults: Faults) -> Wish:
-    """alternatives, max_age, exclude, prefer and as_of."""
+    """alternatives, max_age, min_level, exclude, prefer and as_of."""
     return Wish(
         alternatives=_read("alternatives", values, faults, _alternatives) or 0,
         max_age=_read("max_age", values, faults, _max_age),
         exclude=_exclude(values, faults),
         prefer=_read("prefer", values, faults, _prefer),
         as_of=_read("as_of", values, faults, _as_of),
+        min_level=_read("min_level", values, faults, read_level),
     )
 
 
@@ -62,6 +64,7 @@ def pairs(wish: Wish) -> tuple[tuple[str, str], ...]:
     given = {
         "alternatives": str(wish.alternatives) if wish.alternatives else None,
         "max_age": None if wish.max_age is None else str(wish.max_age).removesuffix(".0"),
+        "min_level": None if wish.min_level is None else str(wish.min_level),
         "prefer": wish.prefer,
         "as_of": wish.as_of and wish.as_of.isoformat(),
     }

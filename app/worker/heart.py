@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import psycopg
 
-from app.archive import jobs, reaping, runs
+from app.archive import jobs, reaping, runs, wanting
 from app.archive.calls import call, call_planner
 from app.archive.finding import Connection
 from app.archive.reaping import Presence
 from app.worker.hands import AWAY, Hands
 
+# How long the runs of jobs that are gone are kept: what they took tells when the next will be ready.
+KEPT = timedelta(days=30)
 LOG = logging.getLogger("calsel.worker")
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """A heartbeat every `beat` seconds; who is silent for `silence` seconds is taken for dead."""
+    """A heartbeat every `beat` seconds; who is silent for `silence` seconds is taken for dead.
+
+    Every `sweep` seconds runs that nobody holds any more are forgotten.
+    """
 
     beat: float = 10.0
     silence: float = 30.0
+    sweep: float = 3600.0
 
 
 @dataclass(slots=True)
@@ -36,6 +44,7 @@ class Heart:
     rhythm: Rhythm
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _swept: float = -math.inf
 
     def start(self) -> None:
         """Beat once, so that the worker is known, and go on."""
@@ -98,3 +107,7 @@ class Heart:
                 jobs.abort(connection, job, "its execution duration is used up")
             for job in dead:
                 jobs.destroy(connection, job)
+            if time.monotonic() - self._swept > self.rhythm.sweep:
+                self._swept = time.monotonic()
+                if count := wanting.forget(connection, KEPT):
+                    LOG.info("%d runs forgotten that no job held for %d days", count, KEPT.days)

@@ -21,6 +21,11 @@ from processing.phase3.primary import DROPPED, WORLD
 
 # What recipes call their companions, and what the standard does (4.3, appendix A).
 _KINDS = (("CONF", "ANCILLARY.WEIGHTMAP"), ("VAR", "ANCILLARY.VARMAP"), ("IMAGE_FOV", "ANCILLARY.IMAGE"))
+# What a map has of its product; an archive needs programme and date to know who may read it, and from when.
+_SHARED = (
+    *("ORIGIN", "TELESCOP", "INSTRUME", "OBJECT", "DATE", "DATE-OBS", "MJD-OBS", "RADESYS", "EQUINOX"),
+    *("ESO OBS PROG ID", "ESO PRO SCIENCE"),
+)
 WHITE = "ANCILLARY.IMAGE.WHITELIGHT"
 
 
@@ -90,9 +95,10 @@ def image_map(inputs: Inputs, like: fits.Header, pixels: Array, unit: str, prodc
     part = _part(prodcatg)
     hdu = fits.PrimaryHDU(np.asarray(pixels, np.float32))
     category = f"{inputs.category}_{part.upper()}"
-    for keyword in ("ORIGIN", "TELESCOP", "INSTRUME", "OBJECT", "DATE", "MJD-OBS", "RADESYS", "EQUINOX"):
+    for keyword in _SHARED:
         if keyword in inputs.header:
-            hdu.header[keyword] = inputs.header[keyword]
+            name = f"HIERARCH {keyword}" if " " in keyword else keyword
+            hdu.header[name] = inputs.header[keyword]
     hdu.header["PRODCATG"] = prodcatg
     hdu.header["BUNIT"] = unit
     for keyword in standard.CELESTIAL:

@@ -28,6 +28,7 @@ from processing.phase3.notes import Absent, Cards, Note
 from processing.phase3.photometry import ZeroPoint, zero_point
 from processing.phase3.primary import Place
 from processing.phase3.quality import Width, faintest_flux, star_width
+from processing.phase3.saturation import brightest
 
 # What recipes leave out, as measured: naco_img_jitter averages raw frames, which are ADU per DIT.
 _UNITS: Mapping[str, str] = {"naco_img_jitter": "adu", "visir_old_img_combine": "adu/s"}
@@ -83,7 +84,7 @@ def describe(inputs: Inputs, cards: Cards, image: Science, band: str) -> None:
     zero = zero_point(inputs, cards.old, band)
     photometry(cards, zero)
     width = _psf(cards, image)
-    _limits(cards, image, zero, width, band)
+    _limits(inputs, cards, image, zero, width, band)
 
 
 def unit(inputs: Inputs, cards: Cards) -> None:
@@ -156,7 +157,9 @@ def _psf(cards: Cards, image: Science) -> Width | Absent:
     return width
 
 
-def _limits(cards: Cards, image: Science, zero: ZeroPoint | Absent, width: Width | Absent, band: str) -> None:
+def _limits(
+    inputs: Inputs, cards: Cards, image: Science, zero: ZeroPoint | Absent, width: Width | Absent, band: str
+) -> None:
     """ABMAGLIM and ABMAGSAT: the recipe's where they make sense, else computed as far as that goes."""
     said, bright = number(cards.old, "ABMAGLIM"), number(cards.old, "ABMAGSAT")
     ours, why = limit(image, zero, width, band), ""
@@ -166,9 +169,9 @@ def _limits(cards: Cards, image: Science, zero: ZeroPoint | Absent, width: Width
         why = "the noise of the pixels allows no more" if too_deep else ""
         ours = ours if too_deep else said
     cards.put("ABMAGLIM", ours, "[mag] 5-sigma limiting AB magnitude", why)
-    lacking = Absent("neither the recipe nor the raw frames say at which level the detector saturates")
     known = bright is not None and 0 <= bright <= 99
-    cards.put("ABMAGSAT", bright if known and bright is not None else lacking, "[mag] Saturation limit (AB)")
+    sensible = bright if known and bright is not None else brightest(inputs, zero, width, band)
+    cards.put("ABMAGSAT", sensible, "[mag] Saturation limit (AB)")
 
 
 def limit(image: Science, zero: ZeroPoint | Absent, width: Width | Absent, band: str) -> float | Absent:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from astropy.io import fits
 
 from processing.phase3 import standard
 from processing.phase3.ancillaries import Ancillary, companions, file_name
+from processing.phase3.fluxcal import calibrated
 from processing.phase3.headers import Array, number, text
 from processing.phase3.inputs import Inputs
 from processing.phase3.notes import Absent, Cards, Notes, PackagingError
@@ -26,8 +29,21 @@ _DROPPED_WORDS = frozenset("BUNIT DATAMIN DATAMAX LAMRMS LAMNLIN".split())
 
 
 @dataclass(frozen=True, slots=True)
+class Reduced:
+    """Flux and its error (None: not known) in `unit`, not calibrated."""
+
+    flux: Array
+    error: Array | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
-    """A spectrum: wavelengths (angstrom), flux and its error (None: not known) in `unit`, and QUAL."""
+    """A spectrum: wavelengths (angstrom), flux and its error (None: not known) in `unit`, and QUAL.
+
+    `reduced` is what was there before flux calibration, and nothing where the flux is that. `used` names the
+    companions that all of it came from.
+    """
 
     wave: Array
     flux: Array
@@ -35,6 +51,8 @@ class Curve:
     bad: npt.NDArray[np.bool_]
     unit: str
     in_air: bool
+    used: frozenset[str]
+    reduced: Reduced | None = None
 
     @property
     def useful(self) -> slice:
@@ -45,8 +63,8 @@ class Curve:
 
 def spectrum(inputs: Inputs, hdus: fits.HDUList, notes: Notes) -> tuple[fits.HDUList, list[Ancillary]]:
     """The primary header and the table."""
-    curve, used = _curve(inputs, hdus[0])
-    ancillaries = companions(inputs, inputs.companions.keys() - {used}, notes)
+    curve = _curve(inputs, hdus[0], notes)
+    ancillaries = companions(inputs, inputs.companions.keys() - curve.used, notes)
     cards = Cards(inputs.header, 0, notes)
     name = file_name(inputs.product)
     names = [each.name for each in ancillaries]
@@ -60,8 +78,8 @@ def spectrum(inputs: Inputs, hdus: fits.HDUList, notes: Notes) -> tuple[fits.HDU
     return fits.HDUList([fits.PrimaryHDU(header=primary), _table(inputs, primary, curve, notes)]), ancillaries
 
 
-def _curve(inputs: Inputs, hdu: fits.PrimaryHDU) -> tuple[Curve, str]:
-    """The spectrum, and the category of the companion that gave its error ("" when none did)."""
+def _curve(inputs: Inputs, hdu: fits.PrimaryHDU, notes: Notes) -> Curve:
+    """The spectrum, flux calibrated where the recipe did that."""
     header = hdu.header
     if header["NAXIS"] != 1:
         raise PackagingError(f"{inputs.product} has {header['NAXIS']} axes; a spectrum to package has one")
@@ -75,16 +93,24 @@ def _curve(inputs: Inputs, hdu: fits.PrimaryHDU) -> tuple[Curve, str]:
     flux = np.asarray(hdu.data, float)
     places = np.arange(len(flux), dtype=float) + 1 - (number(header, "CRPIX1") or 1.0)
     wave = np.asarray((start + places * step) * scale, float)
-    error, used = _error(inputs, header, len(flux))
+    error, bars = _error(inputs, header, len(flux))
+    unit, used, reduced = dicd_unit(text(header, "BUNIT") or ""), frozenset({bars}), None
+    twin = calibrated(inputs, flux, error, notes)
+    if twin is not None:
+        reduced = Reduced(_finite(flux), None if error is None else _finite(error), unit)
+        flux, error, unit, used = twin.flux, twin.error, dicd_unit(twin.unit), used | twin.used
     bad = ~np.isfinite(flux) | (flux == 0)
     if error is not None:
         bad |= ~(np.isfinite(error) & (error > 0))
-        error = np.where(np.isfinite(error), error, 0.0)
+        error = _finite(error)
     if bad.all():
         raise PackagingError(f"{inputs.product} holds no valid flux")
     in_air = text(header, "CTYPE1") == "AWAV"
-    unit = dicd_unit(text(header, "BUNIT") or "")
-    return Curve(wave, np.where(np.isfinite(flux), flux, 0.0), error, bad, unit, in_air), used
+    return Curve(wave, _finite(flux), error, bad, unit, in_air, used, reduced)
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _error(inputs: Inputs, header: fits.Header, length: int) -> tuple[Array | None, str]:
@@ -189,20 +215,36 @@ def resolving_power(path: Path, low: float, high: float) -> float | Absent:
     return round(float(np.median(power)), 1)
 
 
-def _table(inputs: Inputs, primary: fits.Header, curve: Curve, notes: Notes) -> fits.BinTableHDU:
-    length = len(curve.wave)
-    kind = "phot.flux.density;em.wl;src.net" + ("" if "erg" in curve.unit else ";stat.uncalib")
-    model = "Spectrum.Data."
+# Name, format, unit, utype, UCD, values of a column.
+_Column: TypeAlias = tuple[str, str, str, str, str, Array]
+_FLUX, _ERROR = "Data.FluxAxis.Value", "Data.FluxAxis.Accuracy.StatError"
+
+
+def _columns(curve: Curve) -> Iterator[_Column]:
+    """The columns: first those that the standard asks for, in its order (8.2)."""
+    length, model = len(curve.wave), "Spectrum."
     air = "em.wl;obs.atmos" if curve.in_air else "em.wl"
-    rows = [
-        ("WAVE", f"{length}D", "angstrom", f"{model}SpectralAxis.Value", air, curve.wave),
-        ("FLUX", f"{length}D", curve.unit, f"{model}FluxAxis.Value", kind, curve.flux),
-    ]
+    yield "WAVE", f"{length}D", "angstrom", f"{model}Data.SpectralAxis.Value", air, curve.wave
+    kind = _kind(curve.unit)
+    yield "FLUX", f"{length}D", curve.unit, model + _FLUX, kind, curve.flux
     if curve.error is not None:
-        utype = f"{model}FluxAxis.Accuracy.StatError"
-        rows.append(("ERR", f"{length}D", curve.unit, utype, f"stat.error;{kind}", curve.error))
-    utype = f"{model}FluxAxis.Accuracy.QualityStatus"
-    rows.append(("QUAL", f"{length}J", "", utype, "meta.code.qual", curve.bad.astype(np.int32)))
+        yield "ERR", f"{length}D", curve.unit, model + _ERROR, f"stat.error;{kind}", curve.error
+    quality = f"{model}Data.FluxAxis.Accuracy.QualityStatus"
+    yield "QUAL", f"{length}J", "", quality, "meta.code.qual", curve.bad.astype(np.int32)
+    if curve.reduced is not None:
+        # Named as in ESO's own products of UVES; eso: says that it is another than the one flux (8.2).
+        more, kind = curve.reduced, _kind(curve.reduced.unit)
+        yield "FLUX_REDUCED", f"{length}D", more.unit, f"eso:{_FLUX}", kind, more.flux
+        if more.error is not None:
+            yield "ERR_REDUCED", f"{length}D", more.unit, f"eso:{_ERROR}", f"stat.error;{kind}", more.error
+
+
+def _kind(unit: str) -> str:
+    return "phot.flux.density;em.wl;src.net" + ("" if "erg" in unit else ";stat.uncalib")
+
+
+def _table(inputs: Inputs, primary: fits.Header, curve: Curve, notes: Notes) -> fits.BinTableHDU:
+    length, rows = len(curve.wave), list(_columns(curve))
     columns = [fits.Column(name, form, array=[values]) for name, form, _, _, _, values in rows]
     hdu = fits.BinTableHDU.from_columns(columns)
     for index, (_, _, unit, utype, ucd, _) in enumerate(rows, 1):

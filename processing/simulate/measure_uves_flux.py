@@ -10,6 +10,7 @@ from astropy.io import fits
 
 from processing.simulate.measure_uves import spectrum
 from processing.simulate.measurement import Measurement
+from processing.simulate.uves import Vector
 from processing.simulate.uves_flux import Star, efficiency
 
 # The largest difference from the truth, as a part of it. The recipe's efficiency is the 90th percentile of
@@ -36,8 +37,12 @@ def efficiencies(path: Path) -> list[Measurement]:
 
 
 def fluxes(path: Path, star: Star, starts: Sequence[float]) -> list[Measurement]:
-    """The median flux in windows of 30 Angstrom that start here."""
-    wave, flux = spectrum(path)
+    """The median flux of a recipe's product in windows of 30 Angstrom that start here."""
+    return fluxes_of(*spectrum(path), star, starts)
+
+
+def fluxes_of(wave: Vector, flux: Vector, star: Star, starts: Sequence[float]) -> list[Measurement]:
+    """The same of arrays: wavelengths [Angstrom, air], flux [erg/s/cm2/Angstrom]."""
     found = []
     for low in starts:
         inside = (wave >= low) & (wave < low + WIDTH)

@@ -15,7 +15,7 @@ from app.archive.database import session
 from app.archive.finding import Connection
 from app.archive.reaping import Presence
 from app.archive.runs import Claim, Ending, Token
-from app.archive.wanting import WantedRun, known, want
+from app.archive.wanting import WantedRun, forget, known, want
 
 DONE = Ending(
     "done", "key", ({"dp_id": "p", "category": "C", "path": "/p", "sha256": "s", "size": 1},), None, 1, 1, ""
@@ -55,8 +55,8 @@ def job_of(
     runs.changing(connection)
     jobs.begin(connection, job, [], [], "")
     states = known(connection, [run.id for run in wants])
-    stale = [run for run, (state, again, _) in states.items() if state in ("cancelled", "blocked") or again]
-    return job, want(connection, job, wants, [run for run in stale if states[run][0] not in OPEN_OR_DONE])
+    lost = [run for run in states.values() if run.state in ("cancelled", "blocked") or run.heals]
+    return job, want(connection, job, wants, [run.id for run in lost if run.state not in OPEN_OR_DONE])
 
 
 OPEN_OR_DONE = ("waiting", "ready", "running", "done")
@@ -118,6 +118,69 @@ def test_a_run_goes_on_without_an_optional_one_that_fails_and_the_job_is_complet
     assert state(connection, "response") == "blocked"
     assert do(connection, "science", DONE) == []
     assert jobs.find(connection, job).phase == "COMPLETED"
+
+
+def test_runs_that_no_job_holds_are_forgotten_after_their_time_with_all_that_happened_to_them(
+    connection: Connection,
+) -> None:
+    gone, _ = job_of(connection, CHAIN)
+    kept, _ = job_of(connection, (wanted("bias"), wanted("other", "bias", final=True)))
+    for run in ("bias", "flat", "science", "other"):
+        do(connection, run, DONE)
+    job_of(connection, (wanted("lone", final=True),))
+    jobs.destroy(connection, gone)
+    assert forget(connection, timedelta(days=1)) == 0
+    connection.execute("UPDATE run SET ended = now() - interval '2 days' WHERE ended IS NOT NULL")
+    assert forget(connection, timedelta(days=1)) == 2
+    left = connection.execute("SELECT id FROM run ORDER BY id").fetchall()
+    assert left == [("bias",), ("lone",), ("other",)]
+    events = connection.execute("SELECT DISTINCT run FROM run_event ORDER BY 1").fetchall()
+    assert events == [("bias",), ("other",)]
+    assert connection.execute("SELECT run, needs FROM run_need").fetchall() == [("other", "bias")]
+    assert jobs.find(connection, kept).phase == "COMPLETED"
+    # Who wants them again has them made again; the store knows their products by content.
+    again, tokens = job_of(connection, CHAIN)
+    assert [token.run for token in tokens] == ["flat"]
+    assert jobs.find(connection, again).phase == "EXECUTING"
+
+
+def test_what_a_run_that_stays_needs_is_not_forgotten(connection: Connection) -> None:
+    whole, _ = job_of(connection, CHAIN)
+    for run in ("bias", "flat", "science"):
+        do(connection, run, DONE)
+    # As planned for whom all is done: only the last run is held.
+    job_of(connection, [wanted("science", "bias", "flat", final=True)])
+    jobs.destroy(connection, whole)
+    connection.execute("UPDATE run SET ended = now() - interval '2 days'")
+    assert forget(connection, timedelta(days=1)) == 0
+
+
+def test_who_waits_for_a_period_hears_what_happens_to_its_groups(engine: Engine) -> None:
+    with session(engine) as connection:
+        period, _ = job_of(connection, ())
+        child = jobs.create(connection, {}, owner=None, run_id=None, priority=0, execution_duration=0,
+                            lifetime=timedelta(days=1), parent=period)  # fmt: skip
+        connection.execute("UPDATE job SET phase = 'EXECUTING' WHERE id = %s", [period])
+        jobs.start(connection, child)
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as ear:
+        ear.execute(f"LISTEN {runs.NEWS}")
+        with session(engine) as connection:
+            runs.changing(connection)
+            jobs.begin(connection, child, [], [], "")
+            want(connection, child, CHAIN[:1], [])
+            do(connection, "bias", DONE)
+        heard = [notice.payload for notice in ear.notifies(timeout=1)]
+    assert {period, child} <= set(heard)
+    with session(engine) as connection:
+        told = jobruns.events_of(connection, period)
+        assert [(each["kind"], each["recipe"], each["job"]) for each in told] == [
+            ("started", "recipe", child),
+            ("done", "recipe", child),
+        ]
+        assert jobruns.events_of(connection, child) == told
+        assert jobs.find(connection, period).phase == "COMPLETED"
+        assert jobruns.progress(connection, [period, child, "x"]) == {period: (1, 1), child: (1, 1)}
 
 
 def test_only_the_newest_fence_may_settle(connection: Connection) -> None:

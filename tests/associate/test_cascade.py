@@ -149,8 +149,9 @@ def test_an_unknown_dp_id_is_an_error(index_of: IndexOf) -> None:
 def test_inside_the_plan_beats_near_and_certified(index_of: IndexOf) -> None:
     frames = [*biases("OUT", -2.1), *biases("IN", 3.9, certified=False)]
     each = slot(index_of(SCIENCE, TABLE, FLAT, *frames).associate("SCI1"), "MASTER_BIAS")
-    assert [(c.match, round(c.days or 0, 1)) for c in each.chosen] == [(CALIB_PLAN, 3.9)]
-    assert each.why.runner_up and (each.why.runner_up.name, each.why.runner_up.match) == ("OUT0", EXTENDED)
+    assert [(c.match, c.level, round(c.days or 0, 1)) for c in each.chosen] == [(CALIB_PLAN, 0, 3.9)]
+    assert each.why.runner_up and each.why.runner_up.name == "OUT0"
+    assert (each.why.runner_up.match, each.why.runner_up.level) == (EXTENDED, 1)
 
 
 def test_outside_the_plan_is_extended_and_outside_the_hard_window_is_nothing(index_of: IndexOf) -> None:
@@ -200,9 +201,28 @@ action SCI {{ maxRet = {most}; select file as X from calibFiles where PRO.CATG =
         ("and MJD-OBS tryBetween inputFile.MJD-OBS - 50 and inputFile.MJD-OBS - 12", {}),
         ("and MJD-OBS tryBetween inputFile.MJD-OBS + 12 and inputFile.MJD-OBS + 50", {}),
         ("and inputFile.MJD-OBS tryBetween MJD-OBS + 12 and MJD-OBS + 50", {}),
+        (
+            "and MJD-OBS tryBetween inputFile.MJD-OBS - 50 and inputFile.MJD-OBS + 50 "
+            "and MJD-OBS tryBetween inputFile.MJD-OBS - 50 and inputFile.MJD-OBS - 12",
+            {},
+        ),
+        (
+            "and MJD-OBS tryBetween inputFile.MJD-OBS + 30 and inputFile.MJD-OBS + 40 "
+            "and MJD-OBS tryBetween inputFile.MJD-OBS + 12 and inputFile.MJD-OBS + 50",
+            {},
+        ),
         ("and inputFile.MJD-OBS between MJD-OBS - 50 and MJD-OBS - 12", {}),
     ],
-    ids=["certified", "refused", "plan-before", "plan-after", "plan-reversed", "window-reversed"],
+    ids=[
+        "certified",
+        "refused",
+        "plan-before",
+        "plan-after",
+        "plan-reversed",
+        "stricter",
+        "wider",
+        "window-reversed",
+    ],
 )
 def test_the_right_one_is_found_behind_many_that_are_nearer(
     fill: Fill, more: str, near: dict[str, Any], side: int, most: int
@@ -216,10 +236,15 @@ def test_the_right_one_is_found_behind_many_that_are_nearer(
     condition = book.actions["SCI"].wanted[0].condition
     given = dict(SCIENCE.header)
 
-    def order(frame: Frame) -> tuple[bool, bool, float, float, str]:
+    def order(frame: Frame) -> tuple[int, bool, float, float, str]:
         days = float(frame.header["MJD-OBS"]) - NIGHT
-        outside = not condition.inside_plan(dict(frame.header), given)
-        return (outside, not frame.certified, abs(days), days, frame.dp_id)
+        return (
+            condition.level(dict(frame.header), given) or 0,
+            not frame.certified,
+            abs(days),
+            days,
+            frame.dp_id,
+        )
 
     good = sorted((f for f in every[1:] if condition.test(dict(f.header), given, {})), key=order)
     assert chosen(each) == [frame.dp_id for frame in good[:most]]

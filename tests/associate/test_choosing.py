@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.associate.choosing import COUNTED, Asker, accept, count, needed, refusal, rival
 from app.associate.ports import Breakpoint, Candidate
+from app.associate.wish import Wish
 from app.rulebook import Wanted, read_book
 from app.tree import Rival
 
@@ -171,3 +172,30 @@ def test_what_is_needed_names_category_set_up_time_other_clauses_and_makers() ->
 def test_the_runner_up_is_told_with_distance_match_and_certification() -> None:
     (one,) = accept(ANY, ASKER, [candidate("C", 2.0)], ())
     assert rival(one) == Rival("C", 2.0, "N/A", True)
+    (one,) = accept(wanted(f'PRO.CATG == "X" and {PLAN}'), ASKER, [candidate("C", 2.0)], ())
+    assert rival(one) == Rival("C", 2.0, "extended", True, 1)
+
+
+PLAN = "MJD-OBS tryBetween inputFile.MJD-OBS - 1 and inputFile.MJD-OBS + 1"
+STRICT = "MJD-OBS tryBetween inputFile.MJD-OBS - 0.5 and inputFile.MJD-OBS + 0.5"
+WIDE = "MJD-OBS tryBetween inputFile.MJD-OBS - 5 and inputFile.MJD-OBS + 5"
+
+
+@pytest.mark.parametrize(("least", "taken"), [(-1, "S"), (0, "SP"), (1, "SPW"), (2, "SPWO")])
+def test_what_is_worse_than_the_least_level_is_refused_with_its_own(least: int, taken: str) -> None:
+    rule = wanted(f'PRO.CATG == "X" and {PLAN} and {STRICT} and {WIDE}')
+    asker = replace(ASKER, wish=Wish(min_level=least))
+    levels = {"S": -1, "P": 0, "W": 1, "O": 2}
+    every = [candidate(name, days) for name, days in (("O", 9), ("W", -3), ("P", 0.9), ("S", -0.4))]
+    assert "".join(each.candidate.name for each in accept(rule, asker, every, ())) == taken
+    for each in every:
+        reason = refusal(rule, asker, each, ())
+        told = None if each.name in taken else f"min_level {least}: level {levels[each.name]}"
+        assert (reason and reason.clause) == told
+    assert needed(rule, asker, []) == f"PRO.CATG = X, level {least} or better"
+
+
+def test_what_has_no_level_is_not_concerned_by_the_least() -> None:
+    asker = replace(ASKER, wish=Wish(min_level=-9))
+    assert refusal(ANY, asker, candidate("C", 5000.0), ()) is None
+    assert refusal(ANY, asker, candidate("C", None), ()) is None

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from app.archive.index import Index
 from app.archive.quality import judge
 from app.archive.storing import store
+from app.associate import Wish
 from app.classify import Classified, Frame, classified, is_raw
 from app.header import UNDEFINED, Header, Maybe
 from app.oca.evaluate import EMPTY
 from app.organise import Group, form, middle_of, partitions, virtual_keywords
 from app.rulebook import Library, Rulebook, Wanted, library, read_book
-from app.tree import Mode, Node, Tree, walk
+from app.tree import Mode, Node, Tree, walk, worst_level
 
 Fill = Callable[[Library, Sequence[Sequence[Frame]]], Index]
 POSTGRES = settings(
@@ -65,6 +66,7 @@ TESTS = st.sampled_from(
         'MJD-OBS > "54999.5"',
         "MJD-OBS tryBetween inputFile.MJD-OBS - 1 and inputFile.MJD-OBS + 3",
         "MJD-OBS tryBetween inputFile.MJD-OBS - 0.25 and inputFile.MJD-OBS + 0.25",
+        "MJD-OBS tryBetween inputFile.MJD-OBS - 3 and inputFile.MJD-OBS + 6",
         "inputFile.MJD-OBS tryBetween MJD-OBS - 1 and MJD-OBS + 1",
     ]
 )
@@ -197,20 +199,20 @@ class Plain:
                 continue
             if not wanted.condition.test(entry.keywords, mine, EMPTY):
                 continue
-            inside = all(test(entry.keywords, mine, EMPTY) for test in wanted.condition.soft)
+            level = wanted.condition.level(entry.keywords, mine)
             days = None if here is None or entry.middle is None else entry.middle - here
-            match = "N/A" if not wanted.condition.soft else "calib_plan" if inside else "extended"
+            match = "N/A" if level is None else "calib_plan" if level <= 0 else "extended"
             near = (math.inf, 0.0) if days is None else (abs(days), days)
             newest = entry.name if days is not None else tuple(-ord(c) for c in entry.name)
             rule = entry.group.rule.index if entry.group else 0
-            order = (not inside, not entry.certified, *near, newest, rule, entry.promise)
+            order = (level or 0, not entry.certified, *near, newest, rule, entry.promise)
             content = entry.group.content if entry.group else entry.name
-            found.setdefault((content, entry.promise), (order, match, days, entry))
+            found.setdefault((content, entry.promise), (order, (match, level), days, entry))
             found[content, entry.promise] = min(
-                found[content, entry.promise], (order, match, days, entry), key=lambda each: each[0]
+                found[content, entry.promise], (order, (match, level), days, entry), key=lambda each: each[0]
             )
         ranked = sorted(found.values(), key=lambda each: each[0])
-        return [((match, days), entry) for _, match, days, entry in ranked]
+        return [((*match, days), entry) for _, match, days, entry in ranked]
 
     def node(self, group: Group, path: list[str], mode: Mode) -> Any:
         below = [*path, group.content]
@@ -266,9 +268,10 @@ def shape(node: Node) -> Any:
         for choice in slot.chosen:
             promise = choice.node.products.index(choice.product) if choice.product else 0
             below = shape(choice.node) if choice.product else choice.node.files[0].dp_id
-            chosen.append(((choice.match, choice.days), promise, below))
+            chosen.append(((choice.match, choice.level, choice.days), promise, below))
         second = slot.why.runner_up
-        slots.append((slot.rule.line, chosen, [(second.name, second.match, second.days)] if second else []))
+        rivals = [(second.name, second.match, second.level, second.days)] if second else []
+        slots.append((slot.rule.line, chosen, rivals))
     assert node.rule
     return (node.rule.line, [file.dp_id for file in node.files], slots)
 
@@ -289,6 +292,29 @@ def test_the_sieve_loses_no_candidate_that_evaluate_accepts(fill: Fill, text: st
         assert shape(index.associate(frame.dp_id).root) == every.node(group, [], "Raw2Raw")
         masters = index.associate(frame.dp_id, "Raw2Master")
         assert masters.mode == "Raw2Raw" or shape(masters.root) == every.node(group, [], "Raw2Master")
+
+
+@given(ACYCLIC, frames(), st.integers(-2, 3), st.sampled_from(["Raw2Raw", "Raw2Master"]))
+@POSTGRES
+def test_with_a_least_level_no_choice_is_worse_and_where_nothing_is_refused_nothing_changes(
+    fill: Fill, text: str, pool: list[Frame], least: int, mode: Mode
+) -> None:
+    index = fill(library([read_book(text, "toy.1990-01-01.oca")]), [pool])
+    for frame in pool:
+        free = index.associate(frame.dp_id, mode)
+        tree = index.associate(frame.dp_id, mode, explain=True, wish=Wish(min_level=least))
+        if tree.root.rule is None:
+            continue
+        slots = [slot for node in walk(tree.root) for slot in node.slots]
+        levels = [each.level for slot in slots for each in (*slot.chosen, *slot.why.rivals)]
+        assert all(level is None or level <= least for level in levels)
+        worst = worst_level(tree.root)
+        assert worst is None or worst <= least
+        clauses = [refusal.clause for slot in slots for refusal in slot.why.refused]
+        told = [clause for clause in clauses if clause.startswith("min_level ")]
+        assert all(int(clause.rpartition(" ")[2]) > least for clause in told)
+        if not told and free.mode == tree.mode:
+            assert shape(tree.root) == shape(free.root)
 
 
 @given(ACYCLIC, frames())

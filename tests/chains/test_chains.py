@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
+from app.archive import qc
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.quality import judge
@@ -15,23 +17,31 @@ from app.chaindemo import by_category, chosen_files, masters
 from app.config import ROOT
 from app.ingest import ingest, use_rules
 from app.rulebook import load_library
+from app.rulebook.thresholds import load_standards
 from app.tree import files
 from app.worker import reduce
 from processing.phase3.check import check
 from processing.recipes import PACKAGING
 from processing.runner import RunReport
+from processing.simulate import uves_chain, uves_red_chain
 from processing.simulate.chain import Chain
 from processing.simulate.chains import CHAINS
+from processing.simulate.measure_uves_flux import fluxes_of
 from processing.simulate.measurement import Measurement
 
 SEED = 1
 # GIRAFFE's chain ends with a master dark.
 NO_SCIENCE = ("giraffe",)
-# What no frame of these chains tells, so what no archive product of them may say: the level at which the
-# detector saturates; VISIR's magnitudes.
+# What no frame of these chains tells, so what no archive product of them may say: VISIR's magnitudes.
 LACKING = {
-    "naco": {"ABMAGSAT"},
     "visir": {"ABMAGSAT", "ABMAGLIM", "PHOTZP", "PHOTSYS", "FLUXCAL"},
+}
+# Of the chains that end with a calibrated flux: chip -> star and where [Angstrom] its flux is measured.
+FLUXES = {
+    "uves": {"BLUE": (uves_chain.TARGET, uves_chain.WINDOWS)},
+    "uves-red": {
+        chip.name: (uves_red_chain.TARGET, windows) for chip, windows in uves_red_chain.WINDOWS.items()
+    },
 }
 
 
@@ -77,6 +87,12 @@ def test_a_chain_gives_its_truth_back_and_its_masters_serve(
     assert all(number.ok for number in numbers), table(numbers)
 
     own = masters(first.report)
+    standards = load_standards(ROOT / "rules", load_library(ROOT / "rules"))
+    with index.connection() as connection:
+        for dp_id in own:
+            scores = [each for each in qc.scores(connection, standards, dp_id) if each.threshold]
+            assert qc.grade(scores) != "bad", scores  # a warning is no lie: the gain of two noisy flats
+            assert all(each.value is not None for each in scores), scores
     with index.writing() as (connection, books):
         judge(connection, books, own, "certified", "test", "measured")
     tree = index.associate(chain.science, "Raw2Master", explain=True)
@@ -98,6 +114,8 @@ def test_a_chain_gives_its_truth_back_and_its_masters_serve(
         raws = [archive / f"{dp_id}.fits" for dp_id in raw]
         for product in result.products:
             verify(product.path)
+        if chain.name in FLUXES:
+            calibrated(chain.name, result.products[0].path)
         problems = check(result.products[0].path, raws)
         wrong = {problem.keyword for problem in problems if problem.severity == "error"}
         assert wrong == LACKING.get(chain.name, set()), problems
@@ -107,6 +125,20 @@ def verify(path: Path) -> None:
     """HEASARC's fitsverify, which judges by the FITS standard."""
     told = subprocess.run(["fitsverify", "-e", "-q", path], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def calibrated(name: str, path: Path) -> None:
+    """The flux is the star's, its error as large a part of it as that of the reduced spectrum."""
+    with fits.open(path) as hdus:
+        row, primary = hdus[1].data[0], hdus[0].header
+        assert (primary["FLUXCAL"], hdus[1].header["TUNIT5"]) == ("ABSOLUTE", "adu")
+        star, windows = FLUXES[name][primary["ESO PRO CATG"].rpartition("_")[2]]
+        numbers = fluxes_of(row["WAVE"], row["FLUX"], star, windows)
+        assert all(number.ok for number in numbers), table(numbers)
+        good = row["QUAL"] == 0
+        parts = [row[f"ERR{of}"][good] / row[f"FLUX{of}"][good] for of in ("", "_REDUCED")]
+    assert good.sum() > 0.8 * len(good)  # the response ends before the spectrum does
+    assert parts[0] == pytest.approx(parts[1], rel=1e-5)
 
 
 def states(report: RunReport) -> list[tuple[str, str, str]]:

@@ -133,6 +133,18 @@ def test_an_unknown_mode_or_format_is_a_usage_error_that_lists_the_right_ones(as
     assert all(f"'{name}'" in told.stderr for name in ("tree", *FORMATS))
 
 
+def test_a_least_level_refuses_what_is_outside_the_plan_and_the_tree_says_the_worst(
+    ask: Calsel, truth: Truth
+) -> None:
+    free = ask("associate", truth.uves_science)
+    assert "worst level " in free.stdout
+    strict = ask("associate", truth.uves_science, "--min-level", "-1")
+    assert strict.exit_code == 3
+    assert "refused by min_level -1: level " in strict.stdout
+    assert "asked with min_level=-1" in strict.stdout
+    assert ask("associate", truth.uves_science, "--min-level", "10").exit_code == 2
+
+
 def test_a_wish_is_told_at_the_root_and_fulfilled(ask: Calsel, truth: Truth) -> None:
     bias = truth.expected[truth.uves_science]["MASTER_BIAS_BLUE"][0]
     tree = ask("associate", truth.uves_science, "--exclude", bias, "--max-age", "5", "--alternatives", "2")

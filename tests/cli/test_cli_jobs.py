@@ -22,7 +22,8 @@ from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.reaping import Presence
 from app.archive.runs import Claim, Ending
-from app.cli.watching import draw, look
+from app.cli.desk import Here
+from app.cli.watching import draw
 from app.jobs.planning import plan_job
 from processing.esorex import Esorex, EsorexError
 from processing.simulate.archive import Studio
@@ -218,7 +219,7 @@ def test_a_drawing_has_a_line_for_each_task(
     log.write_text("[ INFO ] reading\n[ INFO ]  the [bold]flats[/]\n")
     with player.index.connection() as connection:
         runs.logging_to(connection, running, str(log))
-    seen = look(player.index, job)
+    seen = Here(player.index).look(job)
     drawn = _drawn(seen)
     assert re.fullmatch(rf"{job}  EXECUTING  ━+╸ +2 of 5 *", drawn[0])
     assert [line.split()[:2] for line in drawn[1:6]] == [
@@ -232,7 +233,7 @@ def test_a_drawing_has_a_line_for_each_task(
     assert [line.split()[0] for line in small[1:3]] == ["✓", "▶"]
     assert small[3].strip() == "… and 3 more"
     player.settle(running, "failed", "no flux")
-    ended = _drawn(look(player.index, job))
+    ended = _drawn(Here(player.index).look(job))
     assert [line.split()[0] for line in ended[1:6]] == ["✓", "✓", "✗", "✗", "✗"]
     assert ended[-1].strip().endswith(": no flux")
 

@@ -80,9 +80,9 @@ def test_activate_says_what_came_was_replaced_and_went(calsel: Calsel, rules: Pa
     assert calsel("rules", "activate", rules=rules).stdout == "added toy.2000-01-01.oca\n"
     assert calsel("rules", "activate", rules=rules).stdout == "nothing to change\n"
     toy.write_text(BOOK + "// changed\n")
-    assert calsel("rules", "activate", rules=rules).stdout == "replaced toy.2000-01-01.oca\n"
+    assert calsel("rules", "activate", "--yes", rules=rules).stdout == "replaced toy.2000-01-01.oca\n"
     toy.rename(toy.with_name("toy.2001-01-01.oca"))
-    told = calsel("rules", "activate", rules=rules)
+    told = calsel("rules", "activate", "--yes", rules=rules)
     assert told.stdout == "added toy.2001-01-01.oca\nremoved toy.2000-01-01.oca\n"
     assert calsel("rules", "list").stdout.startswith("toy.2001-01-01.oca  from 2001-01-01  TOY  ")
 

@@ -13,6 +13,7 @@ import pytest
 import requests
 from astropy.table import Table
 from astroquery.exceptions import MaxResultsWarning, NoResultsWarning
+from pyvo.dal.exceptions import DALServiceError
 
 from app.config import ROOT
 
@@ -106,6 +107,11 @@ def test_a_header_that_may_not_be_had_is_a_row_that_says_so(eso, archive):
     assert unknown.startswith('dp_id "UVES.X" is not in this archive')
     filled = {str(table[name][1]) for name in table.colnames} - {archive.locked, locked}
     assert filled <= {"", "0", "0.0", "False"}, "nothing of its header is told"
+
+
+def test_catalogues_are_told_to_be_elsewhere(eso):
+    with pytest.raises(DALServiceError, match="there are no catalogues here, as ESO has them at /tap_cat"):
+        eso.list_catalogs()
 
 
 def test_associated_files_of_one_frame_and_their_tree(eso, archive, tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -85,5 +86,10 @@ def test_every_book_of_ours_can_be_shown_and_no_box_covers_another(book: Path) -
     assert as_html(found).count("<tr") == 1 + len(found.rows)
     svg = as_svg(found)
     ElementTree.fromstring(svg)
-    places = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)"', svg)
-    assert len(set(places)) == len(places) == len(found.columns)
+    boxes = [
+        tuple(map(float, each))
+        for each in re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="(\d+)" height="(\d+)"', svg)
+    ]
+    assert len(boxes) == len(found.columns)
+    for (x, y, wide, tall), (x2, y2, wide2, tall2) in combinations(boxes, 2):
+        assert x + wide < x2 or x2 + wide2 < x or y + tall < y2 or y2 + tall2 < y

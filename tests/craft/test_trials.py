@@ -62,6 +62,10 @@ SCI = "TOY.2010-01-10T03:00:00.000 | Raw2Raw |"
             "the data set begins with TOY.2010-01-10T03:00:00.000",
         ),
         (
+            f"{SCI} . | TOY.2010-01-10T03:00:00.000 | MASTER_BIAS: 1 needed, 0 found",
+            "the answer is told as: complete",
+        ),
+        (
             "TOY.2010-01-10T12:00:00.000 | Raw2Raw | . | TOY.2010-01-10T12:00:00.000 | -",
             "No association could be established: this file type is not supported",
         ),
@@ -72,6 +76,21 @@ def test_a_row_that_is_not_fulfilled_says_what_was_found(
 ) -> None:
     trial = tried(empty, with_rows(folder, row))
     assert [(case.where, told) for case, told in trial.faults] == [("toy/expected.txt:7", found)]
+
+
+def test_a_row_may_expect_that_a_data_set_is_complete_or_what_is_told_of_one_that_is_not(
+    empty: Index, folder: Path
+) -> None:
+    with (folder / "pool.txt").open("a") as pool:
+        pool.write("id | like | dp_id | DPR.TYPE\ngap | base | TOY.2011-01-10T03:00:00.000 | OBJECT\n")
+    gap = "TOY.2011-01-10T03:00:00.000 | Raw2Raw | . | TOY.2011-01-10T03:00:00.000 |"
+    with_rows(folder, f"{SCI} . | TOY.2010-01-10T03:00:00.000 | complete")
+    with_rows(folder, f"{gap} MASTER_BIAS: 1 needed, 0 found")
+    assert tried(empty, folder).faults == []
+    with_rows(folder, f"{gap} complete")
+    assert [told for _, told in tried(empty, folder).faults] == [
+        "the answer is told as: MASTER_BIAS: 1 needed, 0 found"
+    ]
 
 
 def test_a_frame_that_the_pool_does_not_have_is_named(empty: Index, folder: Path) -> None:

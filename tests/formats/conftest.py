@@ -77,7 +77,9 @@ def cascade() -> Tree:
         complete=True,
         kind="file",
     )
-    both = tuple(_slot(p.category, 40 + i, Choice(bias, p, CALIB_PLAN, 0.125)) for i, p in enumerate(masters))
+    both = tuple(
+        _slot(p.category, 40 + i, Choice(bias, p, CALIB_PLAN, 0.125, 0)) for i, p in enumerate(masters)
+    )
     flat = _raw(
         "FLAT_RED",
         "FLAT_RED",
@@ -98,7 +100,7 @@ def cascade() -> Tree:
         complete=False,
         messages=('no ORDER_TABLE within ±1 d of "2012-03-04" & nearby',),
         slots=(
-            _slot("MASTER_FLAT", 50, Choice(flat, master, EXTENDED, -1.5)),
+            _slot("MASTER_FLAT", 50, Choice(flat, master, EXTENDED, -1.5, 2)),
             *both,
             _slot("LINE_REFER_TABLE", 52, Choice(table, None, NOT_APPLICABLE, None)),
             _slot("ACQUISITION", 53, Choice(sight, None, NOT_APPLICABLE, -0.04), minimum=0, auxiliary=True),
@@ -110,7 +112,9 @@ def cascade() -> Tree:
                     seen=7,
                     surplus=0,
                     refused=(Refusal("inputFile.INS.GRAT2.WLEN==INS.GRAT2.WLEN", 7, 55),),
-                    rivals=(Rival("UVES.2012-03-01T10:00:00.000", -2.667, EXTENDED, certified=False),),
+                    rivals=(
+                        Rival("UVES.2012-03-01T10:00:00.000", -2.667, EXTENDED, certified=False, level=1),
+                    ),
                     counted=True,
                 ),
             ),

@@ -16,8 +16,21 @@ from hypothesis import strategies as st
 
 from app.errors import TreeFormatError
 from app.formats import jsontree, manifest, script, sof, votable, xml
-from app.formats.names import fits_name
-from app.tree import Choice, File, Node, Product, RuleRef, Slot, Step, Tree, children, files, walk
+from app.formats.names import fits_name, one_line
+from app.tree import (
+    Choice,
+    File,
+    Node,
+    Product,
+    RuleRef,
+    Slot,
+    Step,
+    Tree,
+    children,
+    files,
+    uncertified,
+    walk,
+)
 
 NAMES = st.one_of(
     st.dates().map(lambda day: f"UVES.{day:%Y-%m-%d}T01:02:03.456"),
@@ -184,6 +197,31 @@ def test_all_formats_agree_on_the_set_of_files(tree: Tree):
     assert sorted(unquote(cell[1].text.rpartition("/")[2]) for cell in cells[:-1]) == sorted(wanted)
     products = {product.name for node in walk(tree.root) for product in node.products}
     assert set(_sof_names(tree)) - products == {fits_name(name) for name in wanted}
+
+
+@settings(deadline=None)
+@given(trees())
+def test_csv_script_and_sof_name_the_calibrations_that_are_not_certified(tree: Tree):
+    wanted = set(uncertified(tree.root))
+    rows = csv.DictReader(io.StringIO(manifest.write(tree).decode(), newline=""))
+    flags = {row["dp_id"]: row["certified"] for row in rows}
+    assert {name for name in wanted if flags[name] != "false"} <= {tree.dp_id}
+    lines = script.write(tree).decode().split("\n")
+    assert [line for line in lines if line.startswith("# not certified: ")] == [
+        f"# {one_line(f'not certified: {dp_id}')}" for dp_id in uncertified(tree.root)
+    ]
+    told = {note for step in sof.steps(tree) for note in step.notes if note.startswith("not certified: ")}
+    reduced = {
+        (slot.label, choice.node.files[0].dp_id)
+        for node in walk(tree.root)
+        if node.step is not None
+        for slot in node.slots
+        if not (slot.auxiliary or slot.own)
+        for choice in slot.chosen
+        if not choice.node.certified
+    }
+    assert told == {f"not certified: {label} {dp_id}" for label, dp_id in reduced}
+    assert {dp_id for _, dp_id in reduced} <= wanted
 
 
 def _json_names(node: dict[str, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ def test_with_reasons_every_slot_of_every_node_says_its_own(cascade: Tree):
         "extended, not certified; would have to exist: ORDER_TABLE with the same INS.GRAT2.WLEN"
     )
     assert told.messages[1] == (
-        "MASTER_FLAT (rule uves.oca:50, wants 1): UVES.2012-03-02T10:05:00.000 -1.50 d extended"
+        "MASTER_FLAT (rule uves.oca:50, wants 1): UVES.2012-03-02T10:05:00.000 -1.50 d extended (level 2)"
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import HeaderError
-from app.header import header_text, parse_header, read_header
+from app.header import header_text, parse_header, read_extensions, read_header
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples" / "headers"
 real_headers = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample headers at {SAMPLES}")
@@ -267,3 +267,17 @@ def test_values_of_real_headers() -> None:
     assert matisse["DATASUM"] == "         0"
     assert matisse["INSTRUME"] == "MATISSE"
     assert matisse["UTC"] == 84503.750
+
+
+def test_the_headers_of_extensions_come_in_their_order(mosaic: Path, plain: Path, tmp_path: Path) -> None:
+    assert [header.get("EXTNAME") for header in read_extensions(mosaic)] == ["CHIP1", "CHIP2", None]
+    assert read_extensions(plain) == []
+    packed = tmp_path / "mosaic.fits.gz"
+    packed.write_bytes(gzip.compress(mosaic.read_bytes()))
+    assert read_extensions(packed) == []
+    text = tmp_path / "mosaic.hdr"
+    text.write_text(header_text(mosaic))
+    assert read_extensions(text) == []
+    mosaic.write_bytes(mosaic.read_bytes()[:-BLOCK])
+    with pytest.raises(HeaderError, match="the data of HDU 4 should end at byte"):
+        read_extensions(mosaic)

@@ -165,6 +165,36 @@ def test_until_plans_only_as_far_as_a_category(index: Index) -> None:
     assert "nothing in its plan makes that; it makes COADDED_IMG, MASTER_IMG_FLAT" in wrong.error
 
 
+def test_a_job_refuses_calibrations_of_a_worse_level_and_so_do_its_children(index: Index) -> None:
+    assert recipes(index, planned(index, dp_id=SCIENCE, min_level="1"))
+    job = planned(index, dp_id=SCIENCE, min_level="-1")
+    assert job.phase == "ERROR"
+    assert job.error is not None
+    assert "needs NACO_IMG_DARK_AVG (1 needed, 0 found)" in job.error
+    period = planned(index, strategy="qc1", instrument="naco", night="2012-03-14", MIN_LEVEL="0")
+    with index.connection() as connection:
+        (child, *_) = jobs.children(connection, period.id)
+    assert child.parameters["MIN_LEVEL"] == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"min_level": "best"}, "min_level: 'best' is no level: a whole number from -9 to 9"),
+        (
+            {"min_level": "0", "strategy": "quicklook"},
+            "min_level: quicklook takes the last masters, however old",
+        ),
+    ],
+)
+def test_a_level_that_makes_no_sense_for_a_job_is_refused(
+    index: Index, more: dict[str, str], said: str
+) -> None:
+    given = {name: [value] for name, value in more.items()}
+    with index.connection() as connection, pytest.raises(RequestError, match=said):
+        submit(connection, {"dp_id": [SCIENCE]} | given)
+
+
 def test_of_several_frames_those_go_on_that_can_be_planned(index: Index) -> None:
     with index.connection() as connection:
         job = submit(connection, {"dp_id": [SCIENCE, DARK.dp_ids()[0]]})

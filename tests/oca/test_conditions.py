@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.oca.conditions import Condition, take_apart
 from app.oca.evaluate import EMPTY
@@ -62,20 +64,63 @@ def test_the_window_is_what_the_input_alone_says_of_mjd_obs(text: str, low: floa
 
 def test_a_soft_window_refuses_nothing_and_tells_the_plan() -> None:
     parts = condition("MJD-OBS tryBetween inputFile.MJD-OBS - 3 and inputFile.MJD-OBS + 1")
-    near, far, given = {"MJD-OBS": 98.0}, {"MJD-OBS": 101.5}, {"MJD-OBS": 100.0}
+    near, far, asking = {"MJD-OBS": 98.0}, {"MJD-OBS": 101.5}, {"MJD-OBS": 100.0}
     assert parts.clauses == ()
-    assert parts.test(far, given, EMPTY)
-    assert parts.plan(given) == (97, 101)
-    assert parts.inside_plan(
-        near,
-        given,
-    ) and not parts.inside_plan(far, given)
+    assert parts.test(far, asking, EMPTY)
+    assert parts.plan(asking) == (97, 101)
+    assert (parts.level(near, asking), parts.level(far, asking)) == (0, 1)
 
 
-def test_a_rule_without_a_soft_window_is_always_inside_the_plan() -> None:
-    assert condition("A == 1").inside_plan({}, {})
+def test_a_rule_without_a_soft_window_has_no_level() -> None:
+    assert condition("A == 1").level({}, {}) is None
+
+
+def soft(before: float, after: float) -> str:
+    return f"MJD-OBS tryBetween inputFile.MJD-OBS - {before} and inputFile.MJD-OBS + {after}"
+
+
+NESTED = " and ".join([soft(3, 3), soft(1, 1), soft(10, 10), soft(0.5, 0.5), soft(20, 20)])
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(0.5, -2), (1, -1), (1.1, 0), (-3, 0), (3.1, 1), (-10, 1), (10.1, 2), (21, 3)]
+)
+def test_the_first_window_is_the_plan_and_nesting_gives_the_other_levels(days: float, level: int) -> None:
+    assert condition(NESTED).level({"MJD-OBS": 100.0 + days}, {"MJD-OBS": 100.0}) == level
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "TEL.AIRM tryBetween 1 and 1.2",
+        "MJD-OBS tryBetween 50 and 60",
+        "inputFile.MJD-OBS tryBetween MJD-OBS - 50 and MJD-OBS - 40",
+        soft(1, 30),
+        soft(3, 3).replace("- 3", "+ 50").replace("inputFile.MJD-OBS + 3", "inputFile.MJD-OBS + 60"),
+    ],
+)
+def test_a_window_neither_inside_nor_around_the_plan_is_part_of_it(other: str) -> None:
+    asking, near = {"MJD-OBS": 100.0}, {"MJD-OBS": 97.5, "TEL.AIRM": 2.0}
+    assert condition(soft(3, 3)).level(near, asking) == 0
+    for text in (f"{soft(3, 3)} and {other}", f"{soft(3, 3)} and {other} and {soft(9, 9)}"):
+        assert condition(text).level(near, asking) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=4),
+    st.floats(-8, 8),
+    st.floats(0, 8),
+)
+@settings(deadline=None)
+def test_nothing_of_some_days_has_a_better_level_than_the_best(
+    windows: list[tuple[int, int]], days: float, more: float
+) -> None:
+    parts = condition(" and ".join(["A == 1", *(soft(*each) for each in windows)]))
+    best = parts.best_level({"MJD-OBS": 100.0}, 100 + days, 100 + days + more)
+    level = parts.level({"MJD-OBS": 100 + days + more / 2}, {"MJD-OBS": 100.0})
+    assert best <= (level or 0)
 
 
 def test_both_ends_belong_to_the_plan() -> None:
     parts = condition("MJD-OBS tryBetween inputFile.MJD-OBS - 3 and inputFile.MJD-OBS + 1")
-    assert all(parts.inside_plan({"MJD-OBS": end}, {"MJD-OBS": 100.0}) for end in (97.0, 101.0))
+    assert all(parts.level({"MJD-OBS": end}, {"MJD-OBS": 100.0}) == 0 for end in (97.0, 101.0))

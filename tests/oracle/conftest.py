@@ -5,7 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# The naive interpreter and the readers of the pools stand beside tests; with importlib mode pytest adds no
-# folder itself.
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "rules")]
+# The naive interpreter stands beside the tests; with importlib mode pytest adds no folder itself.
+sys.path.insert(0, str(Path(__file__).parent))

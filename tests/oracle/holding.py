@@ -49,7 +49,12 @@ def _service_slots(node: tree.Node) -> Iterator[tuple[str, str, list[tuple[Any, 
             slot.label,
             f"{slot.minimum}..{slot.maximum} auxiliary={slot.auxiliary} own={slot.own}",
             [
-                (each.node, each.product.category if each.product else "", each.match, each.days)
+                (
+                    each.node,
+                    each.product.category if each.product else "",
+                    f"{each.match} {each.level}",
+                    each.days,
+                )
                 for each in slot.chosen
             ],
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from naive_groups import Group, Known, file_category, group_category, is_number, organise
 from naive_rules import Rules, Select, names, raw_type, tag, terms
-from naive_values import Keywords, Scene, holds, inside
+from naive_values import Keywords, Scene, holds, inside, value
 
 Row = Mapping[str, Any]
 
@@ -33,7 +33,10 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """What one select found: `chosen` holds node, PRO.CATG of the product ("" for a file), match, days."""
+    """What one select found: `chosen` holds node, PRO.CATG of the product ("" for a file), match, days.
+
+    `match` is the label with its level.
+    """
 
     label: str
     minimum: int
@@ -204,20 +207,57 @@ class Oracle:
         # Among files without a time the newest name is the best.
         text = tuple(-ord(letter) for letter in name) if days is None else tuple(map(ord, name))
         rule = each.owner.rule if isinstance(each.owner, Group) else 0
-        return (not self._inside(group, select, each), not each.certified, *order, text, rule, each.product)
+        level = self._level(group, select, each) or 0
+        return (level, not each.certified, *order, text, rule, each.product)
 
-    def _inside(self, group: Group, select: Select, each: Candidate) -> bool:
+    def _level(self, group: Group, select: Select, each: Candidate) -> int | None:
+        """EDPS' levels tried in order: below 0 stricter than the plan, 0 the plan, beyond it 1, 2, 3 …
+
+        The plan is the first soft window in days and all that neither contain it nor lie in it.
+        """
         scene = Scene(each.keywords, group.primary.keywords)
-        return all(inside(term, scene) for term in terms(select.condition) if term.data == "try_between")
+        soft = [term for term in terms(select.condition) if term.data == "try_between"]
+        if not soft:
+            return None
+        windows = {id(term): _window(term) for term in soft}
+        plan = next((window for window in windows.values() if window), None)
+        levels = {id(term): _place(windows[id(term)], plan) for term in soft}
+        held = {id(term) for term in soft if inside(term, scene)}
+        if any(levels[each] == "plan" and each not in held for each in levels):
+            return 1 + len([each for each in levels if levels[each] == "wider" and each not in held])
+        return -len([each for each in levels if levels[each] == "stricter" and each in held])
 
     def _match(self, group: Group, select: Select, each: Candidate) -> str:
-        if not any(term.data == "try_between" for term in terms(select.condition)):
-            return "N/A"
-        return "calib_plan" if self._inside(group, select, each) else "extended"
+        level = self._level(group, select, each)
+        word = "N/A" if level is None else "calib_plan" if level < 1 else "extended"
+        return f"{word} {level}"
 
     def _days(self, group: Group, each: Candidate) -> float | None:
         here, there = group.primary.middle, each.first.middle
         return None if here is None or there is None else there - here
+
+
+def _window(term: Any) -> tuple[float, float] | None:
+    """The first and last day of `MJD-OBS tryBetween inputFile.MJD-OBS … and inputFile.MJD-OBS …`."""
+    middle, *ends = term.children
+    if (
+        middle.data != "keyword"
+        or names(middle) != {"MJD-OBS"}
+        or any(names(end) != {"inputFile.MJD-OBS"} for end in ends)
+    ):
+        return None
+    low, high = (value(end, Scene({}, {"MJD-OBS": 51544.5})) for end in ends)
+    assert is_number(low)
+    assert is_number(high)
+    return round(float(low) - 51544.5, 6), round(float(high) - 51544.5, 6)
+
+
+def _place(window: tuple[float, float] | None, plan: tuple[float, float] | None) -> str:
+    if window is None or plan is None or window == plan:
+        return "plan"
+    if window[0] >= plan[0] and window[1] <= plan[1]:
+        return "stricter"
+    return "wider" if window[0] <= plan[0] and window[1] >= plan[1] else "plan"
 
 
 def _sure(node: Node) -> bool:

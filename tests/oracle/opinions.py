@@ -12,13 +12,13 @@ from holding import oracle_lines, service_lines
 from naive_cascade import Oracle
 from naive_groups import know
 from naive_rules import parse
-from pools import Mode, Row
 
 from app.archive.index import Index
 from app.archive.storing import store
 from app.classify import Frame
 from app.ingest import use_rules
 from app.rulebook import load_library
+from app.tree import Mode
 
 REFUSED = "not supported"
 
@@ -26,7 +26,7 @@ REFUSED = "not supported"
 class Opinions:
     """`folder` is one instrument's, alone in its parent; its rows go into the empty `index`."""
 
-    def __init__(self, folder: Path, rows: Sequence[Row], index: Index) -> None:
+    def __init__(self, folder: Path, rows: Sequence[Frame], index: Index) -> None:
         self.rows, self.index = rows, index
         use_rules(index, load_library(folder.parent), folder.parent)
         with index.writing() as (connection, books):
@@ -64,7 +64,7 @@ class Opinions:
             return [REFUSED]
         return [tree.mode, *service_lines(tree.root)]
 
-    def _oracle(self, row: Row, mode: Mode) -> list[str]:
+    def _oracle(self, row: Frame, mode: Mode) -> list[str]:
         """By the book in force in the frame's night, which lasts from noon to noon."""
         night = int(float(row.header["MJD-OBS"]) - 0.5)
         book = next((each for first, each in reversed(self.oracles) if first <= night), None)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from opinions import Opinions
-from pools import Mode, Row
 
 from app.archive.database import connect
 from app.archive.index import Index
+from app.classify import Frame
 from app.header import Header, Value
+from app.tree import Mode
 
 RAW = ["SCI", "FLAT", "BIAS", "ARC"]
 MASTERS = ["MASTER_FLAT", "MASTER_BIAS", "WAVE", "TABLE", "MASK"]  # Dice decide which an action makes.
@@ -101,13 +102,16 @@ def _clauses(dice: random.Random) -> list[str]:
         ],
         weights=[4, 4, 1, 1, 1, 1],
     )
-    if dice.random() < 0.6:
-        days = dice.choice([0.5, 1, 3])
-        found.append(f"and MJD-OBS tryBetween inputFile.MJD-OBS - {days} and inputFile.MJD-OBS + {days}")
+    # One window is a plan; of several, those inside it are stricter, those around it wider.
+    for _ in range(dice.choice([0, 0, 1, 1, 1, 2, 3])):
+        before, after = dice.choice([0.5, 1, 3]), dice.choice([0.5, 1, 3])
+        found.append(f"and MJD-OBS tryBetween inputFile.MJD-OBS - {before} and inputFile.MJD-OBS + {after}")
+        if dice.random() < 0.1:
+            found.append("and INS.A tryBetween inputFile.INS.A and inputFile.INS.A + 1")
     return found
 
 
-def archive(dice: random.Random) -> list[Row]:
+def archive(dice: random.Random) -> list[Frame]:
     """Templates at few times and of few set-ups, so that much ties, and masters with and without a time."""
     rows = []
     for number in range(22):
@@ -127,13 +131,13 @@ def archive(dice: random.Random) -> list[Row]:
             }
             name = f"X.{number:02}.{count}"
             header["ARCFILE"] = f"{name}.fits"
-            rows.append(Row(name, Header(header), certified=certified, hidden=dice.random() < 0.05))
+            rows.append(Frame(name, Header(header), certified=certified, hidden=dice.random() < 0.05))
     for number in range(14):
         header = {"INSTRUME": "X", "PRO.CATG": dice.choice(MASTERS), "INS.A": dice.choice([1, 2])}
         header |= dice.choice([{}, {"MJD-OBS": 56000 + dice.randrange(30) * 0.5}])
         header |= dice.choice([{}, {"INS.B": "x", "OBS.ID": 7}])
         name = f"M.X.{number:02}"
-        rows.append(Row(name, Header(header), certified=dice.random() < 0.7, hidden=dice.random() < 0.05))
+        rows.append(Frame(name, Header(header), certified=dice.random() < 0.7, hidden=dice.random() < 0.05))
     dice.shuffle(rows)
     return rows
 

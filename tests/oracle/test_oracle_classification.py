@@ -9,9 +9,9 @@ from pathlib import Path
 import naive_rules as naive
 import pytest
 from lark import Token, Tree
-from pools import read_pool
 
 from app.classify import classify, raw_type, tag
+from app.craft.tables import read_pool
 from app.header import UNDEFINED, Header, Value, read_header
 from app.header.tables import read_table
 from app.rulebook.library import read_book

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from opinions import Opinions
-from pools import Mode, Row, read_pool
 
 from app.archive.database import connect
 from app.archive.index import Index
+from app.classify import Frame
+from app.craft.tables import read_pool
 from app.header import Header
+from app.tree import Mode
 
 RULES = Path(__file__).parents[2] / "rules"
 MODES: tuple[Mode, ...] = ("Raw2Raw", "Raw2Master")
@@ -22,7 +24,9 @@ INSTRUMENTS = sorted(path.parent.name for path in RULES.glob("*/pool.txt"))
 
 
 @contextmanager
-def opened(instrument: str, rows: Sequence[Row], make: Callable[[], str], parent: Path) -> Iterator[Opinions]:
+def opened(
+    instrument: str, rows: Sequence[Frame], make: Callable[[], str], parent: Path
+) -> Iterator[Opinions]:
     folder = parent / instrument
     folder.symlink_to(RULES / instrument)
     engine = connect(make())
@@ -48,7 +52,7 @@ def test_every_frame_of_a_pool_gets_the_same_answer(opinions: Opinions, mode: Mo
     assert not different, f"{len(different)} of {answered}: {''.join(different[:3])}"
 
 
-def disturbed(rows: Sequence[Row], seed: int) -> list[Row]:
+def disturbed(rows: Sequence[Frame], seed: int) -> list[Frame]:
     """A pool after an accident: frames lost, hidden, doubted, moved in time, with each other's set-up."""
     dice = random.Random(seed)
     templates = sorted({row.header.get("TPL.START", row.dp_id) for row in rows}, key=str)

@@ -47,6 +47,8 @@ def test_a_lock_opens_at_its_release_date_and_not_before():
         ({"DPR.CATG": "SCIENCE"}, True),
         ({"DPR.CATG": "ACQUISITION"}, True),
         ({"PRO.CATG": "COADDED_IMG", "PRO.SCIENCE": True}, True),
+        ({"PRO.CATG": "COADDED_IMG", "PRODCATG": "SCIENCE.IMAGE"}, True),
+        ({"PRODCATG": "ANCILLARY.WEIGHTMAP"}, True),
         ({"DPR.CATG": "CALIB", "OBS.PROG.ID": "088.D-0512(A)"}, False),
         ({"DPR.CATG": "TEST"}, False),
         ({"PRO.CATG": "MASTER_BIAS", "PRO.SCIENCE": False}, False),

@@ -52,6 +52,14 @@ def test_a_plan_may_not_be_wider_than_the_extended_validity_on_either_side() -> 
     assert told(changed("OBS - 5", "OBS - 10")) == []
 
 
+def test_further_windows_are_no_plan_but_may_not_be_wider_than_the_extended_validity() -> None:
+    further = "OBS + 5\n    and MJD-OBS tryBetween inputFile.MJD-OBS - {0} and inputFile.MJD-OBS + {0}"
+    assert told(changed("OBS + 5", further.format(1))) == told(changed("OBS + 5", further.format(9))) == []
+    assert told(changed("OBS + 5", further.format(11))) == [
+        "11: a level of MASTER_BIAS (-11 to +11 d) is wider than its extended validity (-10 to +10 d)"
+    ]
+
+
 def test_a_date_is_no_window() -> None:
     assert told(changed("OBS + 10\n", "OBS + 10 and MJD-OBS >= 55335\n")) == []
 

@@ -21,6 +21,7 @@ from app.rulebook.thresholds import (
     worst,
 )
 
+MEASURED = Path(__file__).parents[1] / "data" / "rulebook" / "qc_measured.txt"
 HOT = frozenset({"DET.READ"})
 MADE = frozenset({"MASTER_BIAS"})
 RON = Threshold("QC.RON", "inferred", "ADU", good=(1.0, 4.0), usable=(0.5, 8.0))
@@ -33,6 +34,23 @@ def test_the_qc_files_that_are_shipped_are_right_and_say_where_each_limit_comes_
     assert {("NAOS+CONICA", "NACO_IMG_DARK_AVG"), ("UVES", "MASTER_BIAS_BLUE")} <= standards.keys()
     for standard in standards.values():
         assert all(each.source.partition(":")[2] for each in standard.thresholds)
+
+
+def test_what_the_simulated_chains_measured_is_good_and_every_threshold_is_met() -> None:
+    """The numbers of their products, as INSTRUME, PRO.CATG, parameter (with EXTNAME) and value."""
+    standards = load_standards(ROOT / "rules", load_library(ROOT / "rules"))
+    met = set()
+    for line in MEASURED.read_text().splitlines():
+        instrume, category, parameter, value = line.split(" ")
+        threshold = standards[instrume, category].of(parameter)
+        assert threshold is not None, line
+        assert score(threshold, float(value)).grade == "good" or threshold.good is None, line
+        met.add((instrume, category, threshold))
+    measured = {instrume for instrume, _, _ in met}
+    assert measured == {"GIRAFFE", "HAWKI", "MUSE", "VIMOS", "VISIR"}
+    for (instrume, category), standard in standards.items():
+        if instrume in measured:
+            assert {(instrume, category, each) for each in standard.thresholds} <= met
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,16 @@ import pytest
 
 from app.archive.database import connect
 from app.archive.index import Index
+from app.associate.choosing import BREAKPOINT
+from app.craft.coverage import coverage
 from app.craft.tables import Expectation, read_expected
-from app.craft.trials import EXPECTED, Trial, fault, folders, try_out
+from app.craft.trials import COMPLETE, EXPECTED, INCOMPLETE, Trial, fault, folders, try_out
 from app.oca.parser import parse_file
 from app.rulebook.check import check
+from app.tree import walk
 
 RULES = Path(__file__).parents[2] / "rules"
+INSTRUMENTS = [folder.name for folder in folders(RULES)]
 BOOKS = sorted(RULES.glob("*/*.oca"))
 CASES = [
     pytest.param(folder.name, case, id=f"{case.dp_id}-{case.mode}-{'/'.join(case.path) or '.'}")
@@ -41,6 +45,27 @@ def test_every_instrument_has_a_pool_and_a_table() -> None:
 @pytest.mark.parametrize(("instrument", "case"), CASES)
 def test_the_pool_gives_what_the_table_expects(trials: Trials, instrument: str, case: Expectation) -> None:
     assert fault(trials(instrument).trees[case.dp_id, case.mode], case) == ""
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+def test_every_rule_is_used_by_an_answer_of_its_table_or_says_why_none_does(
+    trials: Trials, instrument: str
+) -> None:
+    missing = [line for book in coverage(trials(instrument)) for line in book.missing]
+    assert [f"{line.ref} {line.kind} {line.name}" for line in missing] == []
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+def test_a_table_asks_for_three_nights_a_gap_what_is_told_of_it_and_an_intervention(
+    trials: Trials, instrument: str
+) -> None:
+    trial = trials(instrument)
+    assert len({case.dp_id.partition(".")[2][:10] for case in trial.cases}) >= 3
+    assert any(case.path and not case.chosen for case in trial.cases)
+    assert any(not case.path and case.match not in (None, COMPLETE, INCOMPLETE) for case in trial.cases)
+    if (RULES / instrument / "breakpoints.json").read_text().strip() != "[]":
+        slots = [slot for tree in trial.trees.values() for node in walk(tree.root) for slot in node.slots]
+        assert any(refusal.clause == BREAKPOINT for slot in slots for refusal in slot.why.refused)
 
 
 def test_every_slot_of_every_pool_accounts_for_its_candidates(trials: Trials) -> None:

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 PATH = "/calselector/v1/associations"
 SCIENCE = "UVES.2012-03-12T04:00:00.000"
 ALONE = "UVES.2012-03-12T05:00:00.000"
+REFUSALS = {"408", "414", "431", "503"}  # of the server, before the application hears of a request
 
 
 def _start(settings: Settings) -> None:
@@ -89,7 +90,8 @@ def test_the_openapi_page_has_examples_and_every_error(client: httpx.Client):
     assert {PATH, "/health"} <= set(paths)
     for method in ("get", "post"):
         responses = paths[PATH][method]["responses"]
-        assert set(responses) - {"304"} == {"200", "400", "401", "403", "404", "406", "413", "414", "503"}
+        own = {"200", "400", "401", "403", "404", "406", "413"}
+        assert set(responses) - {"304"} == own | REFUSALS
         assert all("example" in kind for code in responses for kind in _content(responses[code]))
     assert "304" in paths[PATH]["get"]["responses"]
     names = {each["name"]: each for each in paths[PATH]["get"]["parameters"]}
@@ -97,11 +99,23 @@ def test_the_openapi_page_has_examples_and_every_error(client: httpx.Client):
     del names["If-None-Match"]
     assert set(names) == {
         *("dp_id", "mode", "responseformat"),
-        *("explain", "alternatives", "max_age", "exclude", "prefer", "as_of"),
+        *("explain", "alternatives", "max_age", "min_level", "exclude", "prefer", "as_of"),
     }
     assert names["responseformat"]["schema"]["enum"] == list(FORMATS)
     form = paths[PATH]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]
     assert set(form["schema"]["properties"]) == set(names)
+
+
+def test_every_operation_names_a_parameter_once_and_tells_of_each_answer(client: httpx.Client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            names = [(each["in"], each["name"].lower()) for each in operation.get("parameters", [])]
+            assert len(set(names)) == len(names), (method, path)
+            assert set(operation["responses"]) >= REFUSALS, (method, path)
+            assert all(answer["description"] for answer in operation["responses"].values())
+    for path in ("/dataPortal/file/{dp_id}", "/previews/v1/files/{dp_id}/preview", "/provenance/{dp_id}"):
+        assert "422" not in paths[path]["get"]["responses"], "every text is a dp_id"
 
 
 def test_the_json_example_has_the_keys_of_a_real_answer(client: httpx.Client):

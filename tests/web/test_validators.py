@@ -43,6 +43,8 @@ def test_the_tag_is_of_the_question(client: httpx.Client):
         {"dp_id": SCIENCE, "responseformat": "votable"},
         {"dp_id": SCIENCE, "explain": "true"},
         {"dp_id": SCIENCE, "max_age": "3"},
+        {"dp_id": SCIENCE, "min_level": "0"},
+        {"dp_id": SCIENCE, "min_level": "1"},
     ]
     tags = [client.get(PATH, params=each).headers["etag"] for each in questions]
     assert len(set(tags)) == len(tags)

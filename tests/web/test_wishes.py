@@ -22,6 +22,7 @@ WISHES = st.builds(
     exclude=st.frozensets(st.from_regex(r"[A-Z]{3,5}\.20\d\d", fullmatch=True), max_size=3),
     prefer=st.sampled_from([None, "raw", "master"]),
     as_of=st.none() | st.datetimes(timezones=st.just(UTC)),
+    min_level=st.none() | st.integers(-9, 9),
 )
 
 
@@ -63,6 +64,7 @@ def test_a_time_without_zone_is_utc(word: str, time: datetime):
     [
         *(("alternatives", word) for word in ("-1", "101", "1_0", "1.5", "", "many", "٣", "9" * 5000)),
         *(("max_age", word) for word in ("0", "-3", "nan", "inf", "1e999", "", "week")),
+        *(("min_level", word) for word in ("", "10", "-10", "0.5", "1_0", "٣", "calib_plan", "9" * 5000)),
         *(("as_of", word) for word in ("yesterday", "2024-13-01", "2024-03-01T12:00:00 02:00", "", "9" * 99)),
         *(("prefer", word) for word in ("best", "", "raw,master")),
         ("exclude", ""),
@@ -77,11 +79,19 @@ def test_nonsense_is_named(name: str, word: str):
 
 
 def test_every_fault_is_told_at_once(client: httpx.Client):
-    asked = {"alternatives": "x", "max_age": "x", "prefer": "x", "as_of": "x", "explain": "x", "mode": "x"}
+    asked = {
+        "alternatives": "x",
+        "max_age": "x",
+        "min_level": "x",
+        "prefer": "x",
+        "as_of": "x",
+        "explain": "x",
+        "mode": "x",
+    }
     answer = client.get(PATH, params=asked)
     assert answer.status_code == 400
     told = answer.text.splitlines()
-    assert len(told) == 7  # and no dp_id
+    assert len(told) == 8  # and no dp_id
     assert all(any(name in line for line in told) for name in (*asked, "dp_id"))
 
 
@@ -120,6 +130,48 @@ def test_an_age_limit_refuses_what_is_older(client: httpx.Client):
     asked = {"dp_id": SCIENCE, "responseformat": "json", "max_age": "0.01"}
     slots = client.get(PATH, params=asked).json()["tree"]["slots"]
     assert [slot["label"] for slot in slots if slot["satisfied"]] == ["LINE_REFER_TABLE"]
+
+
+def test_every_choice_has_its_level_and_the_root_the_worst(client: httpx.Client):
+    tree = client.get(PATH, params={"dp_id": SCIENCE, "responseformat": "json"}).json()
+    found = {slot["label"]: slot["chosen"][0] for slot in tree["tree"]["slots"]}
+    told = {label: (each["match"], each["level"]) for label, each in found.items()}
+    assert told == {
+        "MASTER_BIAS_BLUE": ("calib_plan", 0),
+        "MASTER_FLAT_BLUE": ("calib_plan", 0),
+        "LINE_REFER_TABLE": ("N/A", None),
+    }
+    first = tree["tree"]["children"][0]
+    assert (first["match"], first["level"]) == ("N/A", None)
+    assert (tree["worst_level"], tree["tree"]["level"]) == (0, None)
+
+
+def test_a_least_level_refuses_what_is_worse_and_says_so(client: httpx.Client):
+    asked = {"dp_id": SCIENCE, "responseformat": "json", "min_level": "-1", "alternatives": "2"}
+    tree = client.get(PATH, params=asked).json()
+    slots = {slot["label"]: slot for slot in tree["tree"]["slots"]}
+    assert [label for label, slot in slots.items() if slot["satisfied"]] == ["LINE_REFER_TABLE"]
+    refused = [each["clause"] for each in slots["MASTER_BIAS_BLUE"]["why"]["refused"]]
+    assert "min_level -1: level 0" in refused
+    assert slots["MASTER_BIAS_BLUE"]["why"]["needed"].count("level -1 or better") == 1
+    assert tree["worst_level"] is None
+    text = client.post(PATH, data=asked | {"responseformat": "xml", "explain": "true"}).text
+    assert "refused by min_level -1: level 0" in text
+    assert "asked with alternatives=2, min_level=-1" in text
+
+
+def test_a_least_level_that_refuses_nothing_changes_nothing(client: httpx.Client):
+    asked = {"dp_id": SCIENCE, "explain": "false"}
+    assert (
+        client.get(PATH, params=asked | {"min_level": "0"}).content == client.get(PATH, params=asked).content
+    )
+
+
+def test_a_wrong_level_is_refused_with_those_that_there_are(client: httpx.Client):
+    answer = client.get(PATH, params={"dp_id": SCIENCE, "min_level": "good"})
+    assert answer.status_code == 400
+    told = "min_level='good' is no level: a whole number from -9 to 9; 0 is the calibration plan"
+    assert answer.text.strip() == told
 
 
 def test_many_frames_with_a_changed_archive_are_refused(client: httpx.Client):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.rules import books, reading, tables
+from app.cli.rules import books, changing, reading, tables
 
 
 @click.group("rules", short_help="Check, try, show, activate rulebooks.")
@@ -19,7 +19,9 @@ for command in (
     tables.pages_command,
     reading.show_command,
     reading.explain_command,
+    changing.diff_command,
     books.activate_command,
+    books.undo_command,
     books.list_command,
 ):
     rules_group.add_command(command)

@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from app import config
+from app.archive.books import Activation, undo
+from app.archive.finding import Connection
+from app.archive.looked import demand_looked, looked_at
 from app.ingest import use_rules
 from app.oca.parser import parse_file
 from app.oca.syntax import RuleFile
@@ -67,17 +70,51 @@ def _dictionary(esorex: Esorex | None, rules: RuleFile) -> Dictionary | None:
     return read_dictionaries(sorted(pipelines))
 
 
-@click.command("activate")
-def activate_command() -> None:
+@click.command("activate", short_help="Make the rules folder's books the active ones.")
+@click.option("--yes", is_flag=True, help="Even where nobody has looked at what changes.")
+def activate_command(yes: bool) -> None:
     """Make the rulebooks of CALSEL_RULES the active ones and index every frame under them.
 
     One transaction: until it ends, answers come from the old rulebooks; an error changes nothing.
+
+    Refused (exit 1) where an instrument's active rulebooks would change and nobody has looked at that very
+    change with 'calsel rules diff active CALSEL_RULES/INSTRUMENT'. Which nights were looked at is printed;
+    how many are enough is yours to say. An instrument without active rulebooks needs no look. 'calsel rules
+    undo' makes the former ones active again.
     """
     settings = config.read()
     library = load_library(settings.rules)
+    seen: list[str] = []
+
+    def demand(connection: Connection) -> None:
+        if not yes:
+            demand_looked(connection, library, str(settings.rules))
+        seen.extend(str(diff) for _, diffs in looked_at(connection, library) for diff in diffs or ())
+
     console = make_console(stderr=True)
     with open_index(settings) as index, progress(console) as report:
-        change = use_rules(index, library, settings.rules, report)
+        change = use_rules(index, library, settings.rules, report, demand)
+    for line in seen:
+        click.echo(line, err=True)
+    _tell(change)
+
+
+@click.command("undo", short_help="Make the former rulebooks active again.")
+def undo_command() -> None:
+    """Make the rulebooks of before the last activation active again, and index every frame under them.
+
+    One transaction, as 'calsel rules activate'. The rules folder stays as it is: mend it before the next
+    activation. The history keeps all: answers as of an earlier time stay what they were. An undo is undone by
+    another one. Breakpoints and qc.toml are not concerned.
+    """
+    settings = config.read()
+    console = make_console(stderr=True)
+    with open_index(settings) as index, progress(console) as report, index.connection() as connection:
+        change = undo(connection, report)
+    _tell(change)
+
+
+def _tell(change: Activation) -> None:
     for word, names in (("added", change.added), ("replaced", change.replaced), ("removed", change.removed)):
         for name in names:
             click.echo(f"{word} {name}")

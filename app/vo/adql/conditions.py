@@ -22,10 +22,14 @@ from app.vo.adql.syntax import (
     Terms,
     Text,
 )
+from app.vo.adql.syntax import Column as Name
 from app.vo.adql.values import Value, Values
 from app.vo.schema.column import Kind
 
 _LITERALS: Final = (Text, Number)
+# Names of instruments are capitals, and clients write them as list_instruments tells them. ESO's server finds
+# them so: astroquery's remote tests ask for the surveys "sphere, vegas". Other texts are as they are written.
+_CAPITALS: Final = frozenset({"instrument", "instrument_name", "obs_collection"})
 # Makes the SELECT of a query after IN, and tells the kinds of its columns.
 Subquery = Callable[[Query], tuple[Composable, tuple[Kind, ...]]]
 
@@ -65,6 +69,10 @@ class Conditions:
         for shape, other in ((condition.left, condition.right), (condition.right, condition.left)):
             if isinstance(shape, Call) and shape.name in ("CONTAINS", "INTERSECTS"):
                 return self.geometry(condition, shape, other)
+            if condition.operator in ("=", "<>") and self.capitals(shape):
+                match other:
+                    case Text(value) if value != value.upper():  # else an index gives them in order
+                        return self.membership(In(shape, (other,), condition.operator == "<>"))
         left, right = self.alike(condition.left, condition.right)
         return SQL(f"({{}} {condition.operator} {{}})").format(left.sql, right.sql)
 
@@ -102,9 +110,15 @@ class Conditions:
             template = "({} NOT IN ({}))" if condition.negated else "({} IN ({}))"
             return SQL(template).format(value.sql, inside)
         literals = [self.literal(each, value.kind, condition.value) for each in condition.choices]
+        if self.capitals(condition.value):
+            literals = sorted({*map(str, literals), *(str(each).upper() for each in literals)})
         array = self.values.bind(literals, "text[]" if value.kind == "text" else "float8[]")
         template = "(NOT {} = ANY({}))" if condition.negated else "({} = ANY({}))"
         return SQL(template).format(value.sql, array)
+
+    def capitals(self, expr: Expr) -> bool:
+        """Whether it is a column of capitals, which is asked for in any case."""
+        return isinstance(expr, Name) and self.values.value(expr).column.name in _CAPITALS
 
     def literal(self, literal: Text | Number, kind: Kind, other: Expr) -> str | float:
         """A literal as a value of this kind."""

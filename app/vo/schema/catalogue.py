@@ -107,9 +107,13 @@ _OBSCORE: Final = FrameTable(
     "ivoa.ObsCore",
     "Science products: what recipes made of science frames",
     OBSCORE,
-    where="NOT f.raw AND NOT f.hidden",
-    joined=" JOIN frame r ON r.dp_id = left(f.keywords ->> 'ARCFILE', -5) AND r.raw"
-    " AND r.keywords ->> 'DPR.CATG' = 'SCIENCE'",
+    # Weight maps and the like go with a product, and are none (ESO-044286 §4.3).
+    where="NOT f.raw AND NOT f.hidden"
+    " AND NOT starts_with(coalesce(f.keywords ->> 'PRODCATG', ''), 'ANCILLARY.')",
+    # Archive products have no ARCFILE; they name raw frames with .fits or without (ESO-044286 §5.2.1).
+    joined=" JOIN frame r ON r.dp_id = regexp_replace("
+    "coalesce(f.keywords ->> 'ARCFILE', f.keywords ->> 'PROV1'), '[.]fits$', '')"
+    " AND r.raw AND r.keywords ->> 'DPR.CATG' = 'SCIENCE'",
     position=("s_ra", "s_dec"),
 )
 

@@ -1,7 +1,7 @@
 """The columns of ivoa.ObsCore (ObsCore 1.1, table 1), and those that ESO's table adds.
 
-A row is a product of a recipe whose first raw frame (ARCFILE, which products inherit) is a science frame;
-that frame is the row `r` of `frame`. What recipes do not say of their products is null.
+A row is a product of a recipe whose first raw frame is a science frame, the row `r` of `frame`: recipes'
+products inherit its ARCFILE, archive products name it in PROV1. What products do not say is null.
 """
 
 # ruff: noqa: E501 - a table reads best with a row on a line
@@ -14,14 +14,23 @@ from app.vo.schema import sky
 from app.vo.schema.column import Column
 from app.vo.schema.raw import ACCESS_URL, INSTRUMENT, SIZE
 
-# Pixels in two dimensions, or along wavelength, by the technique of the raw frame.
+# Archive products say what they are (PRODCATG, ESO-044286 §4); of others it is the technique of the raw
+# frame: pixels in two dimensions, or along wavelength.
 _TYPE: Final = (
-    "CASE split_part(r.keywords ->> 'DPR.TECH', ',', 1) WHEN 'IMAGE' THEN 'image' WHEN 'ECHELLE' THEN 'spectrum' "
-    "WHEN 'SPECTRUM' THEN 'spectrum' WHEN 'IFU' THEN 'cube' END"
+    "CASE WHEN f.keywords ->> 'PRODCATG' IN ('SCIENCE.IMAGE', 'SCIENCE.MEFIMAGE') THEN 'image' "
+    "WHEN f.keywords ->> 'PRODCATG' = 'SCIENCE.SPECTRUM' THEN 'spectrum' "
+    "WHEN starts_with(f.keywords ->> 'PRODCATG', 'SCIENCE.CUBE') THEN 'cube' "
+    "ELSE CASE split_part(r.keywords ->> 'DPR.TECH', ',', 1) WHEN 'IMAGE' THEN 'image' WHEN 'ECHELLE' THEN 'spectrum' "
+    "WHEN 'SPECTRUM' THEN 'spectrum' WHEN 'IFU' THEN 'cube' END END"
 )
-_EXPTIME: Final = (
-    "CASE jsonb_typeof(f.keywords -> 'EXPTIME') WHEN 'number' THEN (f.keywords ->> 'EXPTIME')::float8 END"
-)
+
+
+def _number(keyword: str) -> str:
+    """A keyword that is in every index; null where it is no number."""
+    return f"(CASE jsonb_typeof(f.keywords -> '{keyword}') WHEN 'number' THEN (f.keywords ->> '{keyword}')::float8 END)"
+
+
+_EXPTIME: Final = _number("EXPTIME")
 _OBS: Final = "obscore:"
 
 # fmt: off
@@ -40,17 +49,17 @@ OBSCORE: Final[tuple[Column, ...]] = (
     Column("s_dec", "double", "deg", "pos.eq.dec", f"={sky.DEC}", "Declination of the pointing, J2000", f"{_OBS}Char.SpatialAxis.Coverage.Location.Coord.Position2D.Value2.C2"),
     Column("s_fov", "double", "deg", "phys.angSize;instr.fov", "", "Diameter of the field", f"{_OBS}Char.SpatialAxis.Coverage.Bounds.Extent.diameter"),
     Column("s_region", "char", "", "pos.outline;obs.field", f"={sky.REGION}", "Pointing", f"{_OBS}Char.SpatialAxis.Coverage.Support.Area", "adql:REGION"),
-    Column("s_resolution", "double", "arcsec", "pos.angResolution", "", "Angular resolution", f"{_OBS}Char.SpatialAxis.Resolution.Refval.value"),
+    Column("s_resolution", "double", "arcsec", "pos.angResolution", "SKY_RES|PSF_FWHM", "Angular resolution", f"{_OBS}Char.SpatialAxis.Resolution.Refval.value"),
     Column("s_xel1", "long", "", "meta.number", "", "Pixels along the first spatial axis", f"{_OBS}Char.SpatialAxis.numBins1"),
     Column("s_xel2", "long", "", "meta.number", "", "Pixels along the second spatial axis", f"{_OBS}Char.SpatialAxis.numBins2"),
     Column("t_min", "double", "d", "time.start;obs.exposure", "=f.mjd", "Start of the first exposure, MJD, UTC", f"{_OBS}Char.TimeAxis.Coverage.Bounds.Limits.StartTime"),
-    Column("t_max", "double", "d", "time.end;obs.exposure", f"=f.mjd + ({_EXPTIME}) / 86400", "t_min + EXPTIME, MJD, UTC", f"{_OBS}Char.TimeAxis.Coverage.Bounds.Limits.StopTime"),
+    Column("t_max", "double", "d", "time.end;obs.exposure", f"=coalesce({_number('MJD-END')}, f.mjd + {_EXPTIME} / 86400)", "End of the last exposure, MJD, UTC: MJD-END, else t_min + EXPTIME", f"{_OBS}Char.TimeAxis.Coverage.Bounds.Limits.StopTime"),
     Column("t_exptime", "double", "s", "time.duration;obs.exposure", f"={_EXPTIME}", "EXPTIME of the product", f"{_OBS}Char.TimeAxis.Coverage.Support.Extent"),
     Column("t_resolution", "double", "s", "time.resolution", "", "Temporal resolution", f"{_OBS}Char.TimeAxis.Resolution.Refval.value"),
     Column("t_xel", "long", "", "meta.number", "", "Samples along time", f"{_OBS}Char.TimeAxis.numBins"),
-    Column("em_min", "double", "m", "em.wl;stat.min", "", "Shortest wavelength", f"{_OBS}Char.SpectralAxis.Coverage.Bounds.Limits.LoLimit"),
-    Column("em_max", "double", "m", "em.wl;stat.max", "", "Longest wavelength", f"{_OBS}Char.SpectralAxis.Coverage.Bounds.Limits.HiLimit"),
-    Column("em_res_power", "double", "", "spect.resolution", "", "Resolving power", f"{_OBS}Char.SpectralAxis.Resolution.ResolPower.refVal"),
+    Column("em_min", "double", "m", "em.wl;stat.min", f"={_number('WAVELMIN')} * 1e-9", "Shortest wavelength", f"{_OBS}Char.SpectralAxis.Coverage.Bounds.Limits.LoLimit"),
+    Column("em_max", "double", "m", "em.wl;stat.max", f"={_number('WAVELMAX')} * 1e-9", "Longest wavelength", f"{_OBS}Char.SpectralAxis.Coverage.Bounds.Limits.HiLimit"),
+    Column("em_res_power", "double", "", "spect.resolution", "SPEC_RES", "Resolving power", f"{_OBS}Char.SpectralAxis.Resolution.ResolPower.refVal"),
     Column("em_xel", "long", "", "meta.number", "", "Samples along wavelength", f"{_OBS}Char.SpectralAxis.numBins"),
     Column("o_ucd", "char", "", "meta.ucd", "", "What is measured", f"{_OBS}Char.ObservableAxis.ucd"),
     Column("pol_states", "char", "", "meta.code;phys.polarization", "", "States of polarisation", f"{_OBS}Char.PolarizationAxis.stateList"),
@@ -65,9 +74,9 @@ OBSCORE: Final[tuple[Column, ...]] = (
     Column("bib_reference", "char", "", "meta.bib.bibcode", "", "Publication", f"{_OBS}Curation.reference"),
     # What ESO's table has beyond the standard
     Column("dp_id", "char", "", "meta.id;meta.main", "=f.dp_id", "Identifier of the data product"),
-    Column("abmaglim", "double", "mag", "phot.mag", "", "Limiting magnitude"),
+    Column("abmaglim", "double", "mag", "phot.mag", f"=nullif({_number('ABMAGLIM')}, -99)", "Limiting magnitude"),
     Column("dp_tech", "char", "", "meta.code.class;instr.setup", "=r.keywords ->> 'DPR.TECH'", "Technique of the first raw frame"),
-    Column("filter", "char", "", "meta.id;instr.filter", "INS.FILT1.NAME", "Name of the first filter"),
+    Column("filter", "char", "", "meta.id;instr.filter", "FILTER|INS.FILT1.NAME", "Name of the filter"),
     Column("gal_lat", "double", "deg", "pos.galactic.lat", f"={sky.GAL_LAT}", "Galactic latitude, from s_ra and s_dec"),
     Column("gal_lon", "double", "deg", "pos.galactic.lon", f"={sky.GAL_LON}", "Galactic longitude, from s_ra and s_dec"),
     Column("last_mod_date", "char", "", "time.processing", "", "Last change of this record", "", "timestamp"),
@@ -80,7 +89,7 @@ OBSCORE: Final[tuple[Column, ...]] = (
     Column("publication_date", "char", "", "time.release", "", "When the product was published", "", "timestamp"),
     Column("release_description", "char", "", "meta.ref.url", "", "Description of the release"),
     Column("s_pixel_scale", "double", "arcsec", "phys.angSize;instr.pixel", "", "Size of a pixel", f"{_OBS}Char.SpatialAxis.Sampling.RefVal.SamplingPeriod"),
-    Column("snr", "double", "", "stat.snr", "", "Signal to noise"),
-    Column("strehl", "double", "", "instr.param", "", "Strehl ratio"),
+    Column("snr", "double", "", "stat.snr", "SNR", "Signal to noise"),
+    Column("strehl", "double", "", "instr.param", "STREHL", "Strehl ratio"),
 )
 # fmt: on

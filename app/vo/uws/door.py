@@ -23,7 +23,7 @@ from app.errors import ForbiddenError, LoginError, RequestError
 from app.formats import Links
 from app.forms import Fields
 from app.jobs import submitting
-from app.jobs.view import View, describe, view
+from app.jobs.view import View, brief, describe, tail, view
 from app.rights import User
 from app.vo.uws import asked, documents
 from app.vo.uws.news import News, wait
@@ -43,22 +43,23 @@ class Door:
         self.url, self.links = url, links
 
     async def listing(self, request: Request, user: User, given: Fields) -> Response:
-        """The asker's jobs."""
-        found = await _do(
-            request,
-            partial(
-                jobs.listed,
-                owner=user.name or None,
-                phases=asked.phases(given),
-                after=asked.moment(given, "after"),
-                last=asked.last(given),
-            ),
-        )
+        """The asker's jobs (UWS 1.1, 2.2.2.1).
+
+        Whose are nobody's are listed to nobody in particular only where nobody can log in: elsewhere they
+        belong to whoever knows their address.
+        """
+        phases, after, last = asked.phases(given), asked.moment(given, "after"), asked.last(given)
+
+        def work(connection: Connection) -> tuple[list[Job], dict[str, tuple[int, int]]]:
+            if not user.name and request.app.state.gate.issuer is not None:
+                return [], {}
+            owner = user.name or None
+            found = jobs.listed(connection, owner=owner, phases=phases, after=after, last=last)
+            return found, jobruns.progress(connection, [job.id for job in found])
+
+        found, counts = await _do(request, work)
         if _json(request, given):
-            rows = [
-                {"id": j.id, "phase": j.phase, "runId": j.run_id, "creationTime": j.created} for j in found
-            ]
-            return _as_json({"jobs": rows})
+            return _as_json({"jobs": [brief(job, counts.get(job.id, (0, 0))) for job in found]})
         return _xml(documents.jobs(found, self.url))
 
     async def create(self, request: Request, user: User, given: Fields) -> Response:
@@ -127,12 +128,11 @@ class Door:
                         newest = max(newest, event["id"])
                         yield ServerSentEvent(raw_data=_text(event), event="task", id=str(event["id"]))
                 now = describe(seen)
-                for task in now["tasks"]:
-                    if task["log"] and task["log"] != said.get(task["run"]):
-                        said[task["run"]] = task["log"]
-                        yield ServerSentEvent(
-                            raw_data=_text({"task": task["task"], "log": task["log"]}), event="log"
-                        )
+                for run in (*seen.runs, *seen.below):
+                    if (log := tail(run)) and log != said.get(run.id):
+                        said[run.id] = log
+                        told_log = {"run": run.id, "task": run.task["id"], "log": log}
+                        yield ServerSentEvent(raw_data=_text(told_log), event="log")
                 if seen.job.phase in jobs.ENDED:
                     yield ServerSentEvent(raw_data=_text(now), event="end")
                     return

@@ -117,6 +117,7 @@ FORM: Final = _form(
         ),
         "mode": ("`Raw2Raw` or `Raw2Master`, where no strategy is given.", "Raw2Raw"),
         "until": ("Only as far as this PRO.CATG.", "MASTER_FLAT_BLUE"),
+        "min_level": ("Refuse calibrations of a worse level: 0 is the calibration plan.", "1"),
         "uves_obs_scired.reduce.extract.method": (
             "Any parameter of any recipe, as `<recipe>.<parameter>`.",
             "optimal",

@@ -62,6 +62,8 @@ TEXTS = (
     "HD 1",
     "UVES",
     "NACO",
+    "uves",
+    "Naco",
     "UVES.2012-03-12T00:42:00.123",
     "088.D-0512(A)",
     "2012-03-12T03",
@@ -307,6 +309,10 @@ def holds(condition: Condition, row: Row) -> bool | None:
         case Compare(sign, Call() as shape, Number(written)):
             inside = within(shape, row)
             return None if inside is None else inside == ((written == "1") == (sign == "="))
+        case Compare("=" | "<>" as sign, Column(parts=("instrument",)) as name, Text() as text):
+            return holds(In(name, (text,), sign == "<>"), row)
+        case Compare("=" | "<>" as sign, Text() as text, Column(parts=("instrument",)) as name):
+            return holds(In(name, (text,), sign == "<>"), row)
         case Compare(sign, left, right):
             a, b = value(left, row), value(right, row)
             signs = {
@@ -324,7 +330,10 @@ def holds(condition: Condition, row: Row) -> bool | None:
         case In(of, choices, negated):
             a = value(of, row)
             assert not isinstance(choices, Query)
-            return None if a is None else (a in [value(each, row) for each in choices]) is not negated
+            wanted = [value(each, row) for each in choices]
+            if of == Column(("instrument",)):  # capitals, asked for in any case
+                wanted += [each.upper() for each in wanted]
+            return None if a is None else (a in wanted) is not negated
         case Like(of, pattern, _, negated):
             a = value(of, row)
             wild = "".join({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in pattern)

@@ -36,12 +36,15 @@ def test_phase_run_at_creation_queues_it(site: Site) -> None:
     assert site.text(site.create(PHASE="RUN"), "phase") == "QUEUED"
 
 
-def test_the_list_is_valid_and_filtered_by_phase_time_and_number(site: Site) -> None:
+def test_the_list_is_valid_and_filtered_by_phase_time_and_number(
+    site: Site, bearer: Callable[[str], dict[str, str]]
+) -> None:
+    ann = bearer("ann")
     before = datetime.now(UTC).isoformat()
-    pending, queued, newest = site.create(), site.create(PHASE="RUN"), site.create()
+    pending, queued, newest = site.create(ann), site.create(ann, PHASE="RUN"), site.create(ann)
 
     def listed(**given: Any) -> list[str]:
-        answer = site.client.get("/jobs", params=given)
+        answer = site.client.get("/jobs", params=given, headers=ann)
         assert_valid(answer.content)
         refs = Jobs.from_xml(answer.content).jobref or []
         assert (
@@ -59,10 +62,13 @@ def test_the_list_is_valid_and_filtered_by_phase_time_and_number(site: Site) -> 
     assert listed(PHASE="ARCHIVED") == []
     assert listed(AFTER="2999-01-01T00:00:00Z") == []
     asked = {"AFTER": before, "responseformat": "json"}
-    rows = site.client.get("/jobs", params=asked).json()["jobs"]
+    rows = site.client.get("/jobs", params=asked, headers=ann).json()["jobs"]
     assert [(f"/jobs/{row['id']}", row["phase"]) for row in rows] == [
         (newest, "PENDING"), (queued, "QUEUED"), (pending, "PENDING")
     ]  # fmt: skip
+    assert [(row["owner"], row["done"], row["total"], row["parameters"]) for row in rows[:1]] == [
+        ("ann", 0, 0, {"dp_id": [site.science]})
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import pytest
 from pyvo.io.uws import parse_job
 
+from app.rights.tokens import Gate
+
 Site = Any  # tests/vo/uws/conftest.py
 Bearer: TypeAlias = Callable[[str], dict[str, str]]
 
@@ -64,8 +66,26 @@ def test_a_list_holds_ones_own_jobs(site: Site, bearer: Bearer, anns: str) -> No
 
     assert anns in listed(bearer("ann"))
     assert anns not in listed(bearer("bob")) + listed({})
-    assert nobodys in listed({})
-    assert nobodys not in listed(bearer("ann"))
+    # It belongs to whoever knows its address.
+    assert nobodys not in listed({}) + listed(bearer("ann"))
+    assert site.client.get(nobodys).status_code == 200
+
+
+@pytest.fixture
+def without_issuer(site: Site) -> Iterator[None]:
+    gate = site.app.state.gate
+    site.app.state.gate = Gate()
+    yield
+    site.app.state.gate = gate
+
+
+def test_where_nobody_can_log_in_all_jobs_of_nobody_are_listed(
+    site: Site, anns: str, without_issuer: None
+) -> None:
+    nobodys = site.create()
+    rows = site.client.get("/jobs", params={"responseformat": "json"}).json()["jobs"]
+    assert nobodys in [f"/jobs/{row['id']}" for row in rows]
+    assert anns not in [f"/jobs/{row['id']}" for row in rows]
 
 
 def test_a_locked_frame_is_reduced_for_its_programme_only(site: Site, bearer: Bearer) -> None:

@@ -193,6 +193,37 @@ def test_the_last_lines_of_a_running_recipe_are_told(
     assert [(each["task"], each["log"][-1]) for each in logs] == [(task["task"], "line 29")]
 
 
+def test_who_follows_a_period_is_told_what_the_jobs_of_its_groups_do(
+    site: Site, aside: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    period = site.create(dp_id=[], strategy="qc1", instrument="naco", night="2012-03-15",
+                         last_night="2012-03-17", PHASE="RUN")  # fmt: skip
+    site.plan(period)
+    children = [child["id"] for child in site.json(period)["jobs"]]
+    site.plan(children[0])
+    claim = site.take(children[0])
+    (tmp_path / "esorex.log").write_text("half done\n")
+    with site.index.connection() as connection:
+        runs.logging_to(connection, claim, str(tmp_path / "esorex.log"))
+    following = aside.submit(follow, site, period)
+    until(site.waiting)
+    site.settle(claim)
+    for child in children:
+        site.work(child)
+    told = following.result()
+    tasks = [data for name, _, data in told if name == "task"]
+    assert {task["job"] for task in tasks} <= set(children)
+    assert tasks[0]["job"] == children[0]
+    # A run that several groups share comes more often here: its products, which nobody made, are not there.
+    assert [task["kind"] for task in tasks] == ["started", "done"] * (len(tasks) // 2)
+    assert {task["recipe"] for task in tasks} == {"naco_img_dark", "naco_img_twflat"}
+    assert ["half done"] in [data["log"] for name, _, data in told if name == "log"]
+    counts = [data["done"] for name, _, data in told if name in ("progress", "end")]
+    assert counts == sorted(counts)
+    assert told[-1][2]["phase"] == "COMPLETED"
+    assert counts[-1] == len(children)
+
+
 def test_a_stream_of_a_destroyed_job_ends(site: Site, aside: ThreadPoolExecutor) -> None:
     job = site.create()
     following = aside.submit(follow, site, job)
