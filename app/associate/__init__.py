@@ -1,6 +1,6 @@
 """The cascade: ask for candidates, decide with `evaluate`, rank, recurse, stop on cycles."""
 
-from app.associate.cascade import UNSUPPORTED, Associator, associate, unsupported
+from app.associate.answering import UNSUPPORTED, Associator, associate, unsupported
 from app.associate.ports import Archive, Breakpoint, Candidate, Dataset, Question
 from app.associate.wish import NOTHING, Wish
 
