@@ -1,107 +1,31 @@
-"""One instrument's frames in memory, and what a rulebook makes of them: many answers without a query each.
+"""What a rulebook makes of an instrument's frames, in memory: many answers without a query each.
 
 The functions that fill the index fill this too (classification, groups, offers, match keys), and the
 cascade asks it what it asks the index (`app.associate.Archive`): whatever is answered here, the index
-answers as well. Sizes, checksums and places of files stay in the database.
+answers as well.
 """
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from psycopg import sql
-
-from app.archive.finding import SLACK, Connection
+from app.archive.finding import SLACK
 from app.archive.indexing import Offer, file_offer, group_offers
+from app.archive.stock import Held, Stock
 from app.archive.tables import POOLS, STATES
 from app.associate import Breakpoint, Candidate, Dataset, Question
 from app.classify import TAG_KEYS, Classified, Frame, classified, raw_type, tag
 from app.errors import UnknownFrameError
-from app.header import Header, Maybe, Value
+from app.header import Header, Maybe
 from app.oca.syntax import keys
 from app.organise import State, form, middle_of, partition, takers, virtual_keywords
 from app.rulebook import Rulebook
 from app.tree import File
 
 _OK: Final = STATES.index("ok")
-_Values: TypeAlias = tuple[Value | None, ...]
-
-
-class Held(NamedTuple):
-    """A frame: its row number, its name, the values of the stock's keywords (None: it has no such)."""
-
-    id: int
-    dp_id: str
-    values: _Values
-    mjd: float | None
-    raw: bool
-    certified: bool
-    hidden: bool
-
-
-@dataclass(frozen=True)
-class Stock:
-    """Frames by row number, with the keywords `names` of their headers."""
-
-    names: tuple[str, ...]
-    frames: dict[int, Held]
-
-    def header(self, frame: Held) -> dict[str, Value]:
-        """What the frame's header says of these keywords."""
-        pairs = zip(self.names, frame.values, strict=True)
-        return {name: value for name, value in pairs if value is not None}
-
-    def number(self, dp_id: str) -> int:
-        """The row of a frame that is here."""
-        return self._numbers[dp_id]
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {held.dp_id: number for number, held in self.frames.items()}
-
-
-def load_stock(
-    connection: Connection,
-    books: Iterable[Rulebook],
-    active: Iterable[Rulebook],
-    span: tuple[float, float],
-) -> Stock:
-    """The frames of these books' instruments with what the books read of their headers.
-
-    Raw ones of `span` (MJD-OBS) only. Headers are read where the `active` books, which say what the index has
-    at hand, do not name all of it.
-    """
-    books, active = list(books), list(active)
-    instrumes = sorted({name for book in books for name in book.instrumes})
-    names = tuple(sorted(frozenset().union(*(book.hot for book in books))))
-    at_hand = all(
-        frozenset(names) <= frozenset().union(*(each.hot for each in active if name in each.instrumes))
-        for name in instrumes
-    )
-    query = sql.SQL(
-        "SELECT f.id, f.dp_id, {}, f.mjd, f.raw, f.certified, f.hidden FROM frame f {} "
-        "WHERE f.instrume = ANY(%s) AND (NOT f.raw OR f.mjd IS NULL OR f.mjd BETWEEN %s AND %s)"
-    ).format(
-        sql.SQL("f.keywords" if at_hand else "h.header"),
-        sql.SQL("" if at_hand else "JOIN frame_header h ON h.frame_id = f.id"),
-    )
-    frames: dict[int, Held] = {}
-    with connection.cursor(name="stock") as cursor:
-        cursor.itersize = 5000
-        for number, dp_id, keywords, *rest in cursor.execute(query, [instrumes, *span]):
-            frames[number] = Held(number, dp_id, _kept(names, keywords), *rest)
-    return Stock(names, frames)
-
-
-def _kept(names: Sequence[str], keywords: Mapping[str, Any]) -> _Values:
-    """Most values occur often: each text is held once."""
-    return tuple(sys.intern(value) if type(value) is str else value for value in map(keywords.get, names))
 
 
 class _Group(NamedTuple):

@@ -19,8 +19,7 @@ from app.rulebook import Rulebook
 
 # Ingests run one after the other: groups of late frames are made anew from all their frames.
 LOCK = 0x_CA15E1
-# So few frames need no statistics.
-_FEW = 50
+_FEW = 50  # frames that need no statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +73,25 @@ def store(connection: Connection, books: Mapping[int, Rulebook], frames: Sequenc
         record(connection, rows)
         if rows:
             bump(connection)
-        _survey(connection, len(fresh))
+        if len(fresh) > max(_surveyed(connection), _FEW):
+            survey(connection)
     return Stored(len(fresh), len(changed), total - len(fresh) - len(changed))
 
 
-def _survey(connection: Connection, fresh: int) -> None:
-    """Have PostgreSQL count its rows again once a batch has more than it knows of.
+def survey(connection: Connection) -> None:
+    """Have PostgreSQL count its rows again, so that it plans for what is there.
 
     Its own survey comes up to a minute later, and after a transaction at the earliest; until then an index
     that was empty is planned for as if it were: a question to 4,000 new frames took 20 minutes.
     """
+    connection.execute("ANALYZE frame, classified, partition_member, frame_group, group_member, match_key")
+
+
+def _surveyed(connection: Connection) -> float:
+    """How many frames PostgreSQL knows of; -1 before its first survey."""
     row = connection.execute("SELECT reltuples FROM pg_class WHERE oid = 'frame'::regclass").fetchone()
     assert row is not None
-    if fresh > max(row[0], _FEW):
-        connection.execute(
-            "ANALYZE frame, classified, partition_member, frame_group, group_member, match_key"
-        )
+    return float(row[0])
 
 
 def _remember(connection: Connection, frame_ids: Sequence[int]) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.archive.difference import ROOT, Apart, Same, below, itself
-from app.archive.memory import BookMemory, Held, Stock
+from app.archive.memory import BookMemory
+from app.archive.stock import Held, Stock
 from app.associate import Associator, Breakpoint, Dataset
 from app.craft.causes import Cause, Causes
 from app.craft.pieces import Lines

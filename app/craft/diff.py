@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from app.archive.database import connect, session
 from app.archive.finding import Connection
 from app.archive.index import Index
-from app.archive.memory import load_stock
 from app.archive.quality import breakpoints
+from app.archive.stock import load_stock
 from app.craft.compare import Asked, asked_frames, compare
 from app.craft.tally import Tally
 from app.errors import CalselError

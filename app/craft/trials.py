@@ -14,7 +14,7 @@ from app.archive.books import activate, active_books
 from app.archive.finding import Connection
 from app.archive.index import Rules, answer, rules_now
 from app.archive.quality import add_breakpoints
-from app.archive.storing import store
+from app.archive.storing import store, survey
 from app.classify import Frame
 from app.craft.tables import Expectation, read_expected, read_pool
 from app.errors import RuleError
@@ -78,6 +78,7 @@ def laid_out(connection: Connection, folder: Path, frames: Sequence[Frame]) -> I
             add_breakpoints(connection, orjson.loads(breakpoints.read_bytes()))
         activate(connection, books_of(folder))
         store(connection, active_books(connection), frames)
+        survey(connection)  # its locks keep autovacuum, which sees no uncommitted rows, from saying "none"
         yield rules_now(connection, 0)
 
 

@@ -10,8 +10,8 @@ from app.rulebook.book import (
     RuleRef,
     Step,
     Wanted,
-    make_book,
 )
+from app.rulebook.compiling import make_book
 from app.rulebook.keysets import KeySet, hash64
 from app.rulebook.kinds import OWN_KINDS, mistyped
 from app.rulebook.library import (

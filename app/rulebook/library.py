@@ -12,7 +12,8 @@ from pathlib import Path
 
 from app.errors import NoRulebookError, RuleError
 from app.oca.parser import parse
-from app.rulebook.book import Rulebook, make_book
+from app.rulebook.book import Rulebook
+from app.rulebook.compiling import make_book
 
 _FILE_NAME = re.compile(r"(?P<instrument>[a-z0-9_+-]+)\.(?P<start>\d{4}-\d\d-\d\d)\.oca")
 _INSTRUME = re.compile(r"^\s*//\s*INSTRUME:\s*(?P<names>.+?)\s*$", re.MULTILINE)

@@ -10,7 +10,8 @@ import pytest
 
 from app.archive.database import connect
 from app.archive.index import Index, answer
-from app.archive.memory import BookMemory, load_stock
+from app.archive.memory import BookMemory
+from app.archive.stock import load_stock
 from app.associate import Associator
 from app.config import ROOT
 from app.craft.tables import read_pool

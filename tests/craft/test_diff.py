@@ -13,9 +13,9 @@ from app.archive.books import activate, active_books
 from app.archive.database import connect
 from app.archive.difference import difference
 from app.archive.index import Index, answer, rules_now
-from app.archive.memory import load_stock
 from app.archive.quality import add_breakpoints
-from app.archive.storing import store
+from app.archive.stock import load_stock
+from app.archive.storing import store, survey
 from app.classify import Frame
 from app.config import ROOT
 from app.craft import telling
@@ -92,6 +92,7 @@ def test_a_diff_tells_what_asking_the_index_under_both_books_tells(
     with shared.connection() as connection, connection.transaction(force_rollback=True):
         activate(connection, old)
         store(connection, active_books(connection), frames)
+        survey(connection)
         breakpoint_file = folder / "breakpoints.json"
         if breakpoint_file.is_file():
             add_breakpoints(connection, orjson.loads(breakpoint_file.read_bytes()))
