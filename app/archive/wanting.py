@@ -93,6 +93,12 @@ def want(connection: Connection, job: str, runs: Sequence[WantedRun], stale: Ite
         [list(stale)],
     )
     ids = [run.id for run in runs]
+    # Those that are ready have been called for; the engine goes by its own rows.
+    connection.execute(
+        "UPDATE procrastinate_jobs j SET priority = r.priority FROM run r WHERE j.queueing_lock = r.id "
+        "AND j.status = 'todo' AND r.id = ANY(%s) AND j.priority < r.priority",
+        [ids],
+    )
     for failed in connection.execute("SELECT id FROM run WHERE id = ANY(%s) AND state = 'failed'", [ids]):
         block(connection, failed[0])
     tokens = make_ready(connection, ids)

@@ -74,8 +74,10 @@ class There:
                                 newest = str(data["id"])
                                 events.append({**data, "at": datetime.fromisoformat(data["at"])})
                             case "progress":
-                                yield self.look(job), events
-                                events = []
+                                seen = self.look(job)
+                                if seen["phase"] not in ENDED:  # else events before its end are on their way
+                                    yield seen, events
+                                    events = []
                             case "end":
                                 yield _with_times(data), events
                                 return

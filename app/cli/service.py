@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,10 @@ from app.opening import open_index
 def serve_command(host: str, port: int, workers: int) -> None:
     """Answer association requests over HTTP; /docs describes the interface."""
     # Opened here first: a wrong schema or an absent database is told in one line, before any worker starts.
-    with open_index(config.read()):
+    settings = config.read()
+    with open_index(settings):
+        if "public_url" not in settings.model_fields_set and port:
+            os.environ[f"{config.PREFIX}PUBLIC_URL"] = _address(host, port)  # read by every worker
         uvicorn.run(
             "app.main:app_from_environment",
             factory=True,
@@ -39,6 +43,13 @@ def serve_command(host: str, port: int, workers: int) -> None:
             workers=workers,
             http="app.web.protocol:Protocol",
         )
+
+
+def _address(host: str, port: int) -> str:
+    """Where clients on this machine reach a service that listens here."""
+    if host in ("127.0.0.1", "::1", "0.0.0.0", "::", ""):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @click.command("health", short_help="Ask a running service whether it is well.")

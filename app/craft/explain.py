@@ -15,7 +15,7 @@ from app.craft.places import Place, find
 from app.errors import RequestError, UnknownFrameError
 from app.header import UNDEFINED, Header, Undefined
 from app.oca.evaluate import EMPTY, Keywords, compile_test
-from app.oca.syntax import And, Association, Expr, keys
+from app.oca.syntax import And, Association, Between, Expr, keys
 from app.organise import middle_of, virtual_keywords
 from app.rulebook import OrgBook, Rulebook, Wanted, night_of
 from app.tree import Mode, reasons
@@ -48,16 +48,22 @@ def explain(
 
 
 def clauses(condition: Expr, me: Keywords, asker: Keywords = EMPTY, last: Keywords = EMPTY) -> Iterator[str]:
-    """Each term of a condition: whether it holds, its text, the values of its keywords."""
+    """Each term of a condition: whether it holds, its text, the values of its keywords.
+
+    A tryBetween never refuses: it says whether the candidate is in or out of its window.
+    """
     for term in _terms(condition):
-        holds = compile_test(term)(me, asker, last)
+        soft = isinstance(term, Between) and term.soft
+        holds = compile_test(replace(term, soft=False) if isinstance(term, Between) else term)(
+            me, asker, last
+        )
         scopes = {"": me, "inputFile": asker, "LF": last}
         seen = [
             f"{key} = {_value(scopes[key.scope], key.name)}"
             for key in dict.fromkeys(keys(term))
             if key.scope in scopes
         ]
-        word = "yes" if holds else "no "
+        word = ("in " if holds else "out") if soft else ("yes" if holds else "no ")
         yield f"  {word}  {term}    [{'; '.join(seen)}]"
 
 

@@ -15,6 +15,7 @@ from app.rulebook import Rulebook, RuleRef
 _Rule = TypeVar("_Rule")
 # A part of a rule and its line; parts are compared by their text, however it is laid out.
 _Piece: TypeAlias = tuple[str, int]
+_LIMITS = "minRet maxRet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,26 @@ class Versions:
             return NONE
         # A rule that lost or got a part is told by its first line on the other side.
         return Lines(
-            _refs(self.old, [line for text, line in olds if text in gone] or [line for _, line in olds[:1]]),
-            _refs(self.new, [line for text, line in news if text in come] or [line for _, line in news[:1]]),
+            _refs(self.old, [piece for piece in olds if piece[0] in gone] or olds[:1]),
+            _refs(self.new, [piece for piece in news if piece[0] in come] or news[:1]),
         )
 
 
-def _refs(book: Rulebook, lines: Sequence[int]) -> tuple[RuleRef, ...]:
-    return tuple(RuleRef(book.name, line) for line in sorted(set(lines)))
+def _refs(book: Rulebook, pieces: Sequence[_Piece]) -> tuple[RuleRef, ...]:
+    lines = {_limits_line(book, line) if text.startswith(_LIMITS) else line for text, line in pieces}
+    return tuple(RuleRef(book.name, line) for line in sorted(lines))
+
+
+def _limits_line(book: Rulebook, line: int) -> int:
+    """Where minRet and maxRet of the rule in this line stand: above it; its own line where it has none."""
+    lines = book.text.splitlines()
+    for number in range(line, 0, -1):
+        code = lines[number - 1].partition("//")[0].strip()
+        if "minRet" in code or "maxRet" in code:
+            return number
+        if code and number < line:
+            break
+    return line
 
 
 def _once(one: tuple[RuleRef, ...], other: tuple[RuleRef, ...]) -> tuple[RuleRef, ...]:
@@ -127,13 +141,14 @@ def _class_pieces(rule: ClassRule) -> Iterator[_Piece]:
 
 
 def _org_pieces(rule: OrgRule) -> Iterator[_Piece]:
-    limits = f"{rule.minimum} {rule.maximum}"
-    yield f"{limits} execute({rule.action}) from {rule.source} {rule.group_by} {rule.alias}", rule.pos.line
+    yield f"{_LIMITS} {rule.minimum} {rule.maximum}", rule.pos.line
+    yield f"execute({rule.action}) from {rule.source} {rule.group_by} {rule.alias}", rule.pos.line
     yield from _terms(rule.condition)
 
 
 def _association_pieces(rule: Association) -> Iterator[_Piece]:
-    yield f"{rule.limits} {rule.label} from {rule.source}", rule.pos.line
+    yield f"{_LIMITS} {rule.limits}", rule.pos.line
+    yield f"{rule.label} from {rule.source}", rule.pos.line
     yield from _terms(rule.condition)
 
 

@@ -29,6 +29,8 @@ def find(book: Rulebook, rule: str, actions: Sequence[str]) -> Place:
     if number.isdigit():
         if file and file not in (book.name, book.instrument) and not file.endswith(f"/{book.name}"):
             raise RequestError(f"{rule}: the frame's night picks {book.name}, and no other file")
+        if int(number) > (last := len(book.text.splitlines())):
+            raise RequestError(f"{book.name}:{number} is behind the last line, {last}")
         before = [place for place in places if place.line <= int(number)]
         if not before:
             raise RequestError(f"{book.name}:{number} is before the first rule, in line {places[0].line}")

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from app.archive import recipes
 from app.archive.finding import Connection
 from app.errors import RequestError
+from app.jobs import offered
 from app.level import read_level
 from app.tree import Mode
 
@@ -27,9 +28,10 @@ _NUMBERS: Final = {
     "double": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
 }
 
-# UWS's own control parameters, which belong to no recipe.
 _PERIOD: Final = ("instrument", "night", "last_night")
-NAMES = ("dp_id", "mode", "strategy", "until", *_PERIOD, "action", "priority", "min_level")
+# What users are told of; `action` is for the children of a job alone.
+_TOLD: Final = ("dp_id", "mode", "strategy", "until", *_PERIOD, "priority", "min_level")
+NAMES: Final = (*_TOLD, "action")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def read_request(connection: Connection, given: Mapping[str, Sequence[str]]) -> 
     """The request that these parameters make; names in any case, recipe parameters as `recipe.name`.
 
     Raises RequestError with a line for each thing that is wrong: unknown dp_ids, parameters that do not
-    exist, values that a recipe does not take.
+    exist, values that a recipe does not take, what no active rulebook of the frames' instruments offers.
     """
     return _Reader(connection, given).read()
 
@@ -86,7 +88,7 @@ class _Reader:
                 self.plain.setdefault(name.lower(), []).extend(value for value in values if value)
             else:
                 self.wrong.append(
-                    f"{name}: no such parameter; there are {', '.join(NAMES)}, and <recipe>.<parameter>"
+                    f"{name}: no such parameter; there are {', '.join(_TOLD)}, and <recipe>.<parameter>"
                 )
 
     def read(self) -> Request:
@@ -107,6 +109,8 @@ class _Reader:
             min_level=self._min_level(strategy),
         )
         self._subject(request)
+        if len(dp_ids) <= MOST_DP_IDS:
+            self.wrong += offered.faults(self.connection, dp_ids, instrument, request.until, request.options)
         if self.wrong:
             raise RequestError("\n".join(self.wrong))
         return request
@@ -129,7 +133,7 @@ class _Reader:
 
     def _subject(self, request: Request) -> None:
         """What the job is of: frames, or for `qc1` a period of an instrument."""
-        period = bool(request.instrument or request.night)
+        period = bool(request.instrument or request.last_night)
         if request.strategy == "qc1" and not request.dp_ids:
             if not (request.instrument and request.night):
                 self.wrong.append("strategy qc1 needs instrument and night (YYYY-MM-DD), or dp_id")

@@ -19,6 +19,7 @@ from app.oca.syntax import (
 )
 from app.oca.tokens import Diagnostic, Severity
 from app.rulebook.dictionary import Dictionary
+from app.rulebook.library import EMPTY
 from app.rulebook.suspects import suspects
 
 # Keywords whose values rules make up; a value of one that nothing assigns can never be met.
@@ -33,12 +34,12 @@ def check(
 ) -> list[Diagnostic]:
     """What a parser cannot see, in the order of the lines.
 
-    Errors: an action that is executed but not defined, or defined twice. Warnings: actions that are
-    never executed, organisation and association rules on a category that nothing assigns or makes,
-    recipes that are not among `installed` (None: not checked), science without a product, groups
-    that are no groups, actions that need their own product, associations that no product can satisfy, plans
-    wider than the extended validity, makers of one category with different keys, keywords of the instrument
-    that are not in its `dictionary` (None: not checked).
+    Errors: no classification rule, an action that is executed but not defined, or defined twice.
+    Warnings: actions that are never executed, organisation and association rules on a category that
+    nothing assigns or makes, recipes that are not among `installed` (None: not checked), science without a
+    product, groups that are no groups, actions that need their own product, associations that no product
+    can satisfy, plans wider than the extended validity, makers of one category with different
+    keys, keywords of the instrument that are not in its `dictionary` (None: not checked).
     """
     lines = file.read_bytes().decode("utf-8", "replace").splitlines()
     name = file.name
@@ -49,6 +50,7 @@ def check(
         found.append(Diagnostic(severity, name, pos.line, pos.column, message, source))
 
     for severity, pos, message in (
+        *_empty(rules),
         *_actions(rules),
         *_organisation(rules),
         *_associations(rules),
@@ -62,6 +64,11 @@ def check(
 
 
 _Finding = tuple[Severity, Pos, str]
+
+
+def _empty(rules: RuleFile) -> Iterator[_Finding]:
+    if not rules.class_rules:
+        yield "error", Pos(1, 1), EMPTY
 
 
 def _actions(rules: RuleFile) -> Iterator[_Finding]:

@@ -110,9 +110,15 @@ def covered(text: str, name: str) -> tuple[str, ...]:
     return tuple(named["names"].split()) if named else (name.partition(".")[0].upper(),)
 
 
+EMPTY = "no classification rule is in it, so it would know no frame; restore the file, or remove it"
+
+
 def load_book(path: Path) -> Rulebook:
-    """The rulebook in this file (UTF-8)."""
-    return read_book(path.read_text(encoding="utf-8"), path.name)
+    """The rulebook in this file (UTF-8). Raises RuleError for a bad one, and for one that knows no frame."""
+    book = read_book(path.read_text(encoding="utf-8"), path.name)
+    if not book.class_rules:
+        raise RuleError(f"{path}: {EMPTY}")
+    return book
 
 
 def load_library(folder: Path) -> Library:

@@ -19,6 +19,8 @@ from app.worker.hands import AWAY, Hands
 
 # How long the runs of jobs that are gone are kept: what they took tells when the next will be ready.
 KEPT = timedelta(days=30)
+# The longest that it listens without a look at whether it is to stop, in seconds.
+SLICE = 1.0
 LOG = logging.getLogger("calsel.worker")
 
 
@@ -87,8 +89,15 @@ class Heart:
                     LOG.warning("%s is ours no more", lost.task["id"])
             if now - since > self.rhythm.silence:
                 self._look_after(connection)
-            for notice in connection.notifies(timeout=self.rhythm.beat, stop_after=1):
+            self._listen(connection)
+
+    def _listen(self, connection: Connection) -> None:
+        """Hear what is to be given up until the next beat is due; a stop is seen within a slice."""
+        due, heard = time.monotonic() + self.rhythm.beat, False
+        while not (heard or self._stop.is_set()) and (left := due - time.monotonic()) > 0:
+            for notice in connection.notifies(timeout=min(left, SLICE), stop_after=1):
                 self._give_up(notice.payload)
+                heard = True
 
     def _give_up(self, run: str) -> None:
         for claim in self.hands.holding():

@@ -98,8 +98,13 @@ def test_a_failure_blocks_what_needs_it_and_ends_every_job_that_wanted_it(connec
 
 def test_two_jobs_share_a_run_and_the_more_urgent_one_sets_its_priority(connection: Connection) -> None:
     _, first = job_of(connection, CHAIN, priority=0)
+    call(connection, first)
     _, second = job_of(connection, CHAIN, priority=30)
     assert ([token.run for token in first], second) == (["bias"], [])
+    called = connection.execute("SELECT queueing_lock, priority FROM procrastinate_jobs").fetchall()
+    assert called == [("bias", 30)]
+    job_of(connection, CHAIN, priority=10)
+    assert connection.execute("SELECT priority FROM procrastinate_jobs").fetchall() == [(30,)]
     assert do(connection, "bias", DONE) == ["flat"]
     row = connection.execute("SELECT DISTINCT priority FROM run").fetchall()
     assert row == [(30,)]

@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import Result
 
 from app import embedded
+from app.cli.service import _address
 from app.config import ROOT
 from processing.simulate.chains import CHAINS
+from processing.simulate.truth import Truth
 
 Calsel = Callable[..., Result]
 
@@ -52,25 +55,46 @@ def test_a_database_that_nobody_answers_stops_serve_before_it_listens(bare: Cals
     assert told.stderr.startswith("calsel: no database answers at ")
 
 
-def test_serve_answers_health_and_ends_with_a_signal(
-    bare: Calsel, archive_url: str, clean_environment: None
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://localhost:8765"),
+        ("0.0.0.0", "http://localhost:8765"),
+        ("::", "http://localhost:8765"),
+        ("archive.example.org", "http://archive.example.org:8765"),
+        ("fd00::1", "http://[fd00::1]:8765"),
+    ],
+)
+def test_the_address_of_a_service_follows_from_where_it_listens(host: str, address: str) -> None:
+    assert _address(host, 8765) == address
+
+
+@pytest.mark.parametrize("public", ["", "https://calsel.example.org"])
+def test_serve_answers_health_with_links_to_its_port_unless_told_otherwise_and_ends_with_a_signal(
+    bare: Calsel, archive_url: str, clean_environment: None, truth: Truth, public: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", str(port)],
-        env={**os.environ, "CALSEL_DATABASE_URL": archive_url},
+        env={**os.environ, "CALSEL_DATABASE_URL": archive_url, "CALSEL_PUBLIC_URL": public},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
         told = bare("health", f"http://127.0.0.1:{port}", "--wait", "30")
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/calselector/v1/associations",
+            params={"dp_id": truth.naco_science, "responseformat": "votable"},
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[1]
     assert told.exit_code == 0, said
     assert "uves.2000-01-01.oca" in told.stdout
+    assert f"{public or f'http://localhost:{port}'}/" in answer.text
+    assert "localhost:8000" not in answer.text
     assert "Traceback" not in said
 
 

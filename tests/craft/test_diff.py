@@ -21,6 +21,7 @@ from app.config import ROOT
 from app.craft import telling
 from app.craft.compare import Asked, asked_frames, compare
 from app.craft.diff import diff
+from app.craft.pieces import Versions
 from app.craft.tables import read_pool
 from app.craft.trials import books_of
 from app.header import Header
@@ -183,6 +184,16 @@ def test_a_night_without_a_version_is_a_cause(two: Index, folder: Path) -> None:
     ((place, finding),) = tally.ordered
     assert (place.what, place.cause.kind, finding.count) == (("lost",), "rulebook", 1)
     assert [str(ref) for ref in place.cause.lines.old] == ["toy.2000-01-01.oca:1"]
+
+
+def test_other_limits_are_told_by_their_own_lines(folder: Path) -> None:
+    old = books_of(folder)
+    new = mutated(old, "minRet = 1; maxRet = 2;", "minRet = 2; maxRet = 2;")
+    lines = [number for number, text in enumerate(old.books[0].text.splitlines(), 1) if "maxRet = 2" in text]
+    versions = Versions(old.books[0], new.books[0])
+    (rule,) = [rule for rule in old.books[0].rules.actions[1].associations if rule.label == "LINES"]
+    apart = versions.association(("ACTION_SCI", rule.pos.line), ("ACTION_SCI", rule.pos.line))
+    assert [[ref.line for ref in refs] for refs in (apart.old, apart.new)] == [lines, lines]
 
 
 TOLD = Path(__file__).parents[1] / "data/craft/diff.txt"

@@ -121,6 +121,13 @@ def test_a_candidate_is_held_against_the_frame_that_asks(
     assert told[-1] == f"  chose {BIAS} +0.38 d calib_plan"
 
 
+@pytest.mark.parametrize(("asker", "word"), [(SCI, "in "), ("TOY.2010-01-15T03:00:00.000", "out")])
+def test_a_plan_says_whether_the_candidate_is_in_it(why: Why, asker: str, word: str) -> None:
+    told = why(BIAS, "MASTER_BIAS", asker=asker)
+    (line,) = [line for line in told if "tryBetween" in line]
+    assert line.startswith(f"  {word}  MJD-OBS tryBetween inputFile.MJD-OBS - 1 and inputFile.MJD-OBS + 1")
+
+
 def test_a_static_file_without_a_time_is_held_against_the_frame_that_asks(why: Why) -> None:
     told = why("M.TOY.2009-01-01T00:00:00.000", "LINES", asker=SCI)
     assert told[0].endswith("could take it (N/A), as static LINES")
@@ -133,6 +140,7 @@ def test_a_static_file_without_a_time_is_held_against_the_frame_that_asks(why: W
     [
         ("other.oca:4", "picks toy.2000-01-01.oca"),
         ("1", "before the first rule, in line 3"),
+        ("99999", r"toy.2000-01-01.oca:99999 is behind the last line, \d+"),
         ("FLAT", "no such line, label of an association or action"),
     ],
 )

@@ -14,6 +14,7 @@ from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.jobs import Job
 from app.archive.quality import judge
+from app.archive.recipes import remember
 from app.config import ROOT
 from app.errors import RequestError
 from app.ingest import ingest, use_rules
@@ -159,7 +160,7 @@ def test_qc1_of_a_night_without_calibrations_says_so(index: Index) -> None:
 def test_until_plans_only_as_far_as_a_category(index: Index) -> None:
     job = planned(index, dp_id=SCIENCE, until="MASTER_IMG_FLAT")
     assert recipes(index, job) == ["naco_img_dark", "naco_img_twflat"]
-    wrong = planned(index, dp_id=SCIENCE, until="MASTER_BIAS")
+    wrong = planned(index, dp_id=SCIENCE, until="ARC_MAP")
     assert wrong.phase == "ERROR"
     assert wrong.error is not None
     assert "nothing in its plan makes that; it makes COADDED_IMG, MASTER_IMG_FLAT" in wrong.error
@@ -224,6 +225,64 @@ def test_everything_that_is_wrong_is_told_at_once(index: Index) -> None:
         assert sum(word in line for line in lines) == 1, (word, lines)
 
 
+PERIOD = {"strategy": "qc1", "instrument": "naco", "night": "2012-03-14"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"dp_id": SCIENCE, "uves_obs_scired.debug": "TRUE"},
+            r"^uves_obs_scired: no active rulebook of NAOS\+CONICA runs this recipe; run are .*naco_img_dark",
+        ),
+        (PERIOD | {"uves_obs_scired.debug": "TRUE"}, "^uves_obs_scired: no active rulebook of naco runs"),
+        (
+            {"dp_id": SCIENCE, "until": "MASTER_BIAS"},
+            r"^until: no active rulebook of NAOS\+CONICA makes 'MASTER_BIAS'; made are .*MASTER_IMG_FLAT",
+        ),
+        (PERIOD | {"until": "MASTER_BIAS"}, "^until: no active rulebook of naco makes 'MASTER_BIAS'"),
+        (
+            PERIOD | {"instrument": "Hubble"},
+            "^instrument: no active rulebook covers 'hubble'; there are naco$",
+        ),
+        (
+            {"dp_id": SCIENCE, "last_night": "2012-03-18"},
+            "^instrument, night and last_night are for strategy qc1 without dp_id$",
+        ),
+    ],
+)
+def test_what_no_active_rulebook_offers_is_refused_at_creation(
+    index: Index, given: dict[str, str], said: str
+) -> None:
+    declared = [{"display_name": "debug", "valtype": "bool", "partype": "value"}]
+    with index.connection() as connection:
+        remember(connection, "uves/1", {"uves_obs_scired": declared})
+        with pytest.raises(RequestError, match=said):
+            submit(connection, {name: [value] for name, value in given.items()})
+
+
+def test_parameters_of_a_recipe_that_the_rulebooks_run_are_taken_for_frames_and_for_periods(
+    index: Index,
+) -> None:
+    declared = [{"display_name": "debug", "valtype": "bool", "partype": "value"}]
+    with index.connection() as connection:
+        remember(connection, "naco/1", {"naco_img_dark": declared})
+    planned(index, dp_id=SCIENCE, naco_img_dark__debug="TRUE")
+    period = planned(index, naco_img_dark__debug="TRUE", until="NACO_IMG_DARK_AVG", **PERIOD)
+    with index.connection() as connection:
+        (child, *_) = jobs.children(connection, period.id)
+    plan_job(index, child.id, lambda recipe: "naco/1")
+    with index.connection() as connection:
+        assert jobruns.runs_of(connection, child.id)[0].task["parameters"][-1] == "--debug=TRUE"
+
+
+def test_users_are_not_told_of_the_parameter_that_only_children_have(index: Index) -> None:
+    with index.connection() as connection, pytest.raises(RequestError) as told:
+        submit(connection, {"dp_id": [SCIENCE], "colour": ["blue"]})
+    assert "until, instrument, night, last_night, priority, min_level" in str(told.value)
+    assert "action" not in str(told.value)
+
+
 def test_a_pending_job_can_be_amended_and_a_running_one_cannot(index: Index) -> None:
     with index.connection() as connection:
         job = submit(connection, {"dp_id": [SCIENCE]})
@@ -231,4 +290,4 @@ def test_a_pending_job_can_be_amended_and_a_running_one_cannot(index: Index) -> 
         assert jobs.find(connection, job).parameters == {"dp_id": [SCIENCE], "until": ["MASTER_IMG_FLAT"]}
         run(connection, job)
         with pytest.raises(jobs.PhaseError, match="PENDING only"):
-            amend(connection, jobs.find(connection, job), {"until": ["X"]})
+            amend(connection, jobs.find(connection, job), {"until": ["COADDED_IMG"]})

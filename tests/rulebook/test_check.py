@@ -45,7 +45,7 @@ def changed(old: str, new: str, text: str = CLOSED) -> str:
     return text.replace(old, new)
 
 
-@pytest.mark.parametrize("text", [SOUND, CLOSED, ""])
+@pytest.mark.parametrize("text", [SOUND, CLOSED])
 def test_a_sound_text_has_no_findings(tmp_path: Path, text: str) -> None:
     assert findings(text, tmp_path) == []
 
@@ -245,3 +245,9 @@ def test_the_recipes_that_an_installed_rule_file_names_in_vain_are_these(pipelin
     told = [each.message for each in check(parsed.rules, file, installed) if "recipe " in each.message]
     named = {message.split()[1] for message in told if message.endswith(" is not installed")}
     assert sorted(named) == MISSING[pipeline]
+
+
+def test_a_text_without_a_classification_rule_is_an_error(tmp_path: Path) -> None:
+    (found,) = findings("", tmp_path)
+    assert (found.severity, found.line) == ("error", 1)
+    assert found.message.startswith("no classification rule is in it")

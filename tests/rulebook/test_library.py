@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import NoRulebookError, RuleError
-from app.rulebook import library, load_library, night_date, night_of, read_book
+from app.rulebook import library, load_book, load_library, night_date, night_of, read_book
 
 RULES = Path(__file__).parents[2] / "rules"
 EMPTY = "// rules of {}\n"
@@ -114,3 +114,10 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_the_shipped_rulebooks_load_and_name_their_instruments() -> None:
     books = load_library(RULES)
     assert books.of("UVES") and books.of("NAOS+CONICA")
+
+
+def test_a_file_without_a_classification_rule_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "toy.2000-01-01.oca"
+    path.write_text("// INSTRUME: TOY\n")
+    with pytest.raises(RuleError, match="no classification rule is in it"):
+        load_book(path)

@@ -166,9 +166,9 @@ def test_an_aborted_job_gives_up_what_only_it_wanted(site: Site) -> None:
 
 def test_parameters_are_changed_while_the_job_is_pending_only(site: Site) -> None:
     job = site.create(strategy="desktop")
-    assert site.change(job, "parameters", until="MASTER_IMG_DARK", PRIORITY="55").status_code == 303
+    assert site.change(job, "parameters", until="NACO_IMG_DARK_AVG", PRIORITY="55").status_code == 303
     assert site.json(job)["parameters"] == {
-        "dp_id": [site.science], "strategy": ["desktop"], "until": ["MASTER_IMG_DARK"], "priority": ["55"]
+        "dp_id": [site.science], "strategy": ["desktop"], "until": ["NACO_IMG_DARK_AVG"], "priority": ["55"]
     }  # fmt: skip
     assert site.json(job)["priority"] == 55
     document = site.client.get(f"{job}/parameters").content

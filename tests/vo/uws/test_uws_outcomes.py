@@ -76,12 +76,12 @@ def test_a_failure_is_told_with_its_cause_and_what_it_blocks(site: Site) -> None
 
 def test_a_frame_that_cannot_be_planned_ends_the_job_with_every_cause(site: Site) -> None:
     dark = named_dark(site)
-    job = site.create(PHASE="RUN", dp_id=[dark, site.science], until="MASTER_NONSENSE")
+    job = site.create(PHASE="RUN", dp_id=[dark, site.science], until="ARC_MAP")
     site.plan(job)
     assert site.text(job, "phase") == "ERROR"
     error = site.text(job, "error")
     assert f"{dark}: no recipe reduces" in error
-    assert f"{site.science}: until=MASTER_NONSENSE: nothing in its plan makes that" in error
+    assert f"{site.science}: until=ARC_MAP: nothing in its plan makes that" in error
 
 
 def named_dark(site: Site) -> str:

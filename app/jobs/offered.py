@@ -1,0 +1,57 @@
+"""What the active rulebooks offer to a job: what they do not is refused before anything is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.archive.books import compiled
+from app.archive.finding import Connection
+from app.rulebook import Rulebook, covered
+from processing.recipes import PACKAGING
+
+
+def faults(
+    connection: Connection, dp_ids: Sequence[str], instrument: str, until: str, recipes: Iterable[str]
+) -> list[str]:
+    """What of a request no active rulebook of its frames' instruments (or of its `instrument`) offers.
+
+    Nothing is said of `until` and `recipes` where it is not known whose they are: that is a fault itself.
+    """
+    rows = connection.execute("SELECT text, name FROM book WHERE active ORDER BY name").fetchall()
+    own = {name.partition(".")[0] for _, name in rows}
+    if instrument and instrument not in own:
+        return [f"instrument: no active rulebook covers {instrument!r}; there are {_said(own)}"]
+    wanted = sorted(recipes)
+    if not (until or wanted):
+        return []
+    found = connection.execute("SELECT DISTINCT instrume FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
+    instrumes = {str(instrume) for (instrume,) in found}
+    books = [
+        compiled(text, name)
+        for text, name in rows
+        if name.partition(".")[0] == instrument or not instrumes.isdisjoint(covered(text, name))
+    ]
+    whose = ", ".join(sorted(instrumes)) or instrument
+    return [*_until(books, whose, until), *_recipes(books, whose, wanted)] if whose else []
+
+
+def _until(books: Sequence[Rulebook], whose: str, until: str) -> list[str]:
+    promises = [p for book in books for action in book.actions.values() for p in action.promises]
+    made = {promise.category for promise in promises if promise.category}
+    # A category that a rule computes is known with its frames only.
+    if not until or until in made or any(promise.category is None for promise in promises):
+        return []
+    return [f"until: no active rulebook of {whose} makes {until!r}; made are {_said(made)}"]
+
+
+def _recipes(books: Sequence[Rulebook], whose: str, recipes: Sequence[str]) -> list[str]:
+    steps = {action.step.recipe for book in books for action in book.actions.values() if action.step}
+    return [
+        f"{recipe}: no active rulebook of {whose} runs this recipe; run are {_said(steps)}"
+        for recipe in recipes
+        if recipe not in {*steps, PACKAGING}
+    ]
+
+
+def _said(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
