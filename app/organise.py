@@ -76,7 +76,9 @@ def takers(book: Rulebook, keywords: Mapping[str, Maybe], raw: bool) -> tuple[in
 def form(rule: OrgBook, members: Sequence[Classified]) -> Group | None:
     """The group that a rule makes of a partition's frames; None when no frame fulfils its condition."""
     ordered = sorted(members, key=in_time)
-    last: Keywords = max(members, key=_last).keywords if rule.uses_last and members else EMPTY
+    # A hidden frame counts for nothing, unless all are.
+    seen = [frame for frame in members if not frame.hidden] or members
+    last: Keywords = max(seen, key=_last).keywords if rule.uses_last and seen else EMPTY
     taken = [frame for frame in ordered if rule.test(frame.keywords, EMPTY, last)]
     visible = tuple(frame for frame in taken if not frame.hidden)
     if not taken:

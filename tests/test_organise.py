@@ -121,6 +121,12 @@ def test_hidden_frames_are_left_out_of_a_group_and_count_for_nothing() -> None:
     assert [group.state for group in groups(rule, [bad])] == ["hidden"]
 
 
+def test_the_last_file_is_the_last_that_is_not_hidden() -> None:
+    rule = 'select execute(A) from rawFiles where SIG.TEMPLATE == 1 and LF.K == "on";'
+    rows = [frame("a", 0.0, TPL_START="t", K="on"), frame("b", 1.0, TPL_START="t", K="off", HIDDEN=True)]
+    assert names(groups(rule, rows)) == [["a"]]
+
+
 def test_raw_files_leaves_products_out_and_input_files_does_not() -> None:
     assert groups("select execute(A) from rawFiles where T;", [frame("a")], raw=False) == []
     assert len(groups("select execute(A) from inputFiles where T;", [frame("a")], raw=False)) == 1
