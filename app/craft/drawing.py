@@ -7,7 +7,7 @@ from html import escape
 from typing import Final, TypeAlias
 
 from app.craft.cascade import Cascade, Column
-from app.craft.layers import Edge, layered, parts
+from app.layers import Edge, layered, parts
 
 _Point: TypeAlias = tuple[float, float]
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final, Literal, TypeAlias
 
-from fast_sugiyama import from_edges
-
 from app.formats.links import Links
 from app.formats.names import one_line
+from app.layers import layered, parts
 from app.provenance.chain import Chain, File, Run
 
 _Look: TypeAlias = Literal["raw", "product", "elsewhere", "run", "asked"]
@@ -143,42 +142,45 @@ def _run_box(run: Run) -> _Box:
 def _layout(count: int, edges: Sequence[tuple[int, int]]) -> tuple[list[_Point], list[list[_Point]]]:
     """Where the boxes stand (their upper left corners), and the points that each arrow goes by.
 
-    Layers by Sugiyama's method; an arrow that crosses a layer has a place of its own there, so it meets no
-    box. Layers go to the right here.
+    An arrow that crosses a layer has a place of its own there, so it meets no box. Layers go to the right;
+    parts that do not hang together stand one below the other.
     """
-    spots: dict[int, _Point] = {}
-    after: dict[int, list[int]] = {}
-    if edges:
-        offset = 0.0
-        for positions, width, _height, segments in from_edges(
-            edges, minimum_length=1, vertex_spacing=1, dummy_vertices=True
-        ):
-            deepest = max(y for _, (_, y) in positions)
-            spots |= {int(n): (deepest - y, offset + x) for n, (x, y) in positions}
-            offset += width + 1
-            for start, end in segments or ():
-                after.setdefault(int(start), []).append(int(end))
+    places: dict[int, _Point] = {}
+    ways: list[list[_Point]] = []
+    below = 0.0
+    for part in parts(edges):
+        layers, between = layered(part)
+        tall = max(map(len, layers))
+        here = {
+            vertex: _corner(rank, below + (tall - len(layer)) / 2 + n)
+            for rank, layer in enumerate(layers)
+            for n, vertex in enumerate(layer)
+        }
+        places |= here
+        ways += [
+            _way([here[start], *(here[point] for point in points), here[end]])
+            for (start, end), points in between.items()
+        ]
+        below += tall
     for number in range(count):
-        spots.setdefault(number, (0.0, 0.0))
-    places = {
-        number: (_MARGIN + x * (_WIDTH + _GAP[0]), _MARGIN + y * (_HEIGHT + _GAP[1]))
-        for number, (x, y) in spots.items()
-    }
-    ways = [_way(start, end, after, places, count) for start in range(count) for end in after.get(start, ())]
+        if number not in places:
+            places[number] = _corner(0, below)
+            below += 1
     return [places[number] for number in range(count)], ways
 
 
-def _way(
-    start: int, end: int, after: Mapping[int, Sequence[int]], places: Mapping[int, _Point], count: int
-) -> list[_Point]:
-    """From the right side of a box to the left side of another, straight through the free places between."""
+def _corner(column: float, row: float) -> _Point:
+    return _MARGIN + column * (_WIDTH + _GAP[0]), _MARGIN + row * (_HEIGHT + _GAP[1])
+
+
+def _way(corners: Sequence[_Point]) -> list[_Point]:
+    """From the right side of the first box to the left side of the last, straight through what is between."""
     middle = _HEIGHT / 2
-    points = [(places[start][0] + _WIDTH, places[start][1] + middle)]
-    while end >= count:
-        x, y = places[end]
+    (x, y), *between, (last_x, last_y) = corners
+    points = [(x + _WIDTH, y + middle)]
+    for x, y in between:
         points += [(x, y + middle), (x + _WIDTH, y + middle)]
-        (end,) = after[end]
-    return [*points, (places[end][0], places[end][1] + middle)]
+    return [*points, (last_x, last_y + middle)]
 
 
 def _curve(points: Sequence[_Point]) -> str:

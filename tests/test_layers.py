@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.craft.layers import Edge, layered, parts
+from app.layers import Edge, layered, parts
 
 ends = st.integers(0, 9)
 graphs = st.lists(st.tuples(ends, ends).filter(lambda edge: edge[0] != edge[1]), min_size=1, unique=True)
