@@ -4,7 +4,8 @@
 
 Goals: dispatch of a task, everything but its recipe, below 50 ms p50; a job whose tasks are all known in
 under 200 ms; 1,000 tasks that do nothing in a graph of 5 levels at 100 tasks/s or more; 3 workers keep
-2 cores busy 90 % or more; an idle worker below 200 MB. Needs esorex and the NACO pipeline.
+2 cores busy 90 % or more on a mixed load; an idle worker below 200 MB. Needs esorex and the pipelines of
+NACO, UVES and VISIR.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ from benchmarks.report import Line, machine, show
 from processing.bench import Bench, TaskResult
 from processing.esorex import Esorex
 from processing.process import Limits
-from processing.simulate.archive import Studio
+from processing.simulate import echelle, uves, visir_chain
+from processing.simulate.archive import LINE_LISTS, Studio, static_cards
 from processing.simulate.nightlog import Template, named
 from processing.store import open_store
 
 LEVELS, WIDTH = 5, 200
-SCIENCES = 40
+# Science templates of the mixed load: many short runs of NACO, few long ones of UVES, and VISIR's between.
+NACO_SCIENCES, UVES_SCIENCES = 25, 8
 
 
 class _NoOp(Hands):
@@ -74,39 +77,51 @@ def main() -> int:
             upgrade(database.url)
             engine = connect(database.url)
             index = Index(engine)
-            sciences = _archive(index, place)
+            first, mixed = _archive(index, place)
             lines += _no_ops(index, database.url, place)
             with _workers(database.url, place, 1) as workers:
                 lines += _idle(workers)
-                lines += _dispatch(index, sciences[0])
-                lines += _known(index, sciences[0])
-            with _workers(database.url, place, 3):
-                lines += _busy(index, sciences[1:])
+                lines += _dispatch(index, first)
+                lines += _known(index, first)
+            with _workers(database.url, place, 3) as workers:
+                lines += _busy(index, workers, mixed)
             engine.dispose()
     show(f"Jobs: {machine()}", lines)
     return 0
 
 
-def _archive(index: Index, place: Path) -> list[str]:
-    """A NACO night with many science templates; their dp_ids."""
+def _archive(index: Index, place: Path) -> tuple[str, list[str]]:
+    """Nights of NACO, UVES and VISIR; the dp_ids of a science frame of NACO, and of the mixed load."""
     rules, raw = place / "rules", place / "raw"
     rules.mkdir()
     raw.mkdir()
-    (rules / "naco").symlink_to(ROOT / "rules" / "naco")
+    for book in ("naco", "uves", "visir"):
+        (rules / book).symlink_to(ROOT / "rules" / book)
     use_rules(index, load_library(rules), rules)
-    first = named("NACO", "jitter")
-    sciences = [first] + [_later(first, n) for n in range(1, SCIENCES)]
-    nothing = np.zeros(0)
-    studio = Studio(1, {}, (nothing, nothing), nothing)
-    for template in (*sciences, *(named("NACO", n) for n in ("dark", "twilight", "twilight-dark"))):
+    lamp, blue = echelle.lamp_lines(1), uves.Setup()
+    studio = Studio(1, {blue.wlen: echelle.predict(blue)}, lamp, uves.response(1))
+    naco = _again(named("NACO", "jitter"), NACO_SCIENCES + 1, seconds=600, n=4)
+    spectra = _again(named("UVES", "science"), UVES_SCIENCES, seconds=1500, n=1)
+    calibrations = [named("NACO", n) for n in ("dark", "twilight", "twilight-dark")]
+    calibrations += [named("UVES", n) for n in ("format", "order", "bias", "flat", "arc")]
+    for template in (*naco, *spectra, *calibrations):
         studio.write(template, raw)
+    for dp_id in LINE_LISTS:
+        echelle.write_lines(raw / f"{dp_id}.fits", lamp[0], static_cards(dp_id))
+    visir_chain.build(raw, 1)
     ingest(index, [raw], certified=True)
-    return [template.dp_ids()[0] for template in sciences]
+    # In the order an archive is asked: the instruments mixed.
+    mixed = [visir_chain.SCIENCE] + [template.dp_ids()[0] for template in (*spectra, *naco[1:])]
+    np.random.default_rng(1).shuffle(mixed)
+    return naco[0].dp_ids()[0], mixed
 
 
-def _later(first: Template, number: int) -> Template:
-    start = np.datetime64(first.start) + np.timedelta64(600 * number, "s")
-    return replace(first, start=str(start), ob=first.ob + number, name="", n=4)
+def _again(first: Template, times: int, *, seconds: int, n: int) -> list[Template]:
+    """A science template, and the same again and again, each an observation block of its own, of n frames."""
+    starts = [np.datetime64(first.start) + np.timedelta64(seconds * i, "s") for i in range(times)]
+    return [
+        replace(first, start=str(start), ob=first.ob + 10 * i, name="", n=n) for i, start in enumerate(starts)
+    ]
 
 
 def _no_ops(index: Index, url: str, place: Path) -> list[Line]:
@@ -206,14 +221,15 @@ def _known(index: Index, science: str) -> list[Line]:
     return [Line("a job whose tasks are all known (p50)", f"{p50:.0f} ms", "< 200 ms", p50 < 200)]
 
 
-def _busy(index: Index, sciences: Sequence[str]) -> list[Line]:
-    before, begun = _cpu(), time.perf_counter()
+def _busy(index: Index, workers: Sequence[subprocess.Popen[bytes]], sciences: Sequence[str]) -> list[Line]:
+    """What the workers and their recipes have worked; PostgreSQL's share is not counted."""
+    before, begun = _cpu(workers), time.perf_counter()
     _wait(index, [_submit(index, science) for science in sciences])
     elapsed = time.perf_counter() - begun
-    busy = (_cpu() - before) / elapsed / len(os.sched_getaffinity(0))
+    busy = (_cpu(workers) - before) / elapsed / len(os.sched_getaffinity(0))
     return [
         Line(
-            f"{len(sciences)} science frames on 3 workers, {elapsed:.0f} s: cores busy",
+            f"{len(sciences)} frames of NACO, UVES and VISIR on 3 workers, {elapsed:.0f} s: cores busy",
             f"{busy:.0%}",
             ">= 90 %",
             busy >= 0.9,
@@ -221,11 +237,13 @@ def _busy(index: Index, sciences: Sequence[str]) -> list[Line]:
     ]
 
 
-def _cpu() -> float:
-    """Seconds that all cores together have worked so far, whoever for."""
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    user, nice, system, _idle, _iowait, irq, softirq = (int(field) for field in fields[:7])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+def _cpu(workers: Sequence[subprocess.Popen[bytes]]) -> float:
+    """Seconds that these processes have worked so far, with all their descendants that have ended."""
+    ticks = 0
+    for worker in workers:
+        after_name = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(int(field) for field in after_name[11:15])  # utime, stime, cutime, cstime: proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -82,6 +82,7 @@ def jobs_command() -> None:
 @click.option("--instrument", help="Of a period (qc1): the rulebook's name, such as uves.")
 @click.option("--night", type=_DAY, help="Of a period (qc1): the date of the evening.")
 @click.option("--last-night", type=_DAY, help="The last evening of a period.  [default: --night]")
+@click.option("--action", help="Of a DP_ID with qc1: the OCA action, where a frame is of several groups.")
 @click.option("--priority", help=f"From {LOWEST} to {HIGHEST}: the highest first.")
 @click.option("--name", "run_id", help="A name of your own for the job (UWS: runId).")
 @click.option("--pending", is_flag=True, help="Do not run it yet; 'calsel jobs run' does.")

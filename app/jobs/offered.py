@@ -11,18 +11,24 @@ from processing.recipes import PACKAGING
 
 
 def faults(
-    connection: Connection, dp_ids: Sequence[str], instrument: str, until: str, recipes: Iterable[str]
+    connection: Connection,
+    dp_ids: Sequence[str],
+    instrument: str,
+    until: str,
+    recipes: Iterable[str],
+    action: str = "",
 ) -> list[str]:
     """What of a request no active rulebook of its frames' instruments (or of its `instrument`) offers.
 
-    Nothing is said of `until` and `recipes` where it is not known whose they are: that is a fault itself.
+    Nothing is said of `until`, `recipes` and `action` where it is not known whose they are: that is a fault
+    itself.
     """
     rows = connection.execute("SELECT text, name FROM book WHERE active ORDER BY name").fetchall()
     own = {name.partition(".")[0] for _, name in rows}
     if instrument and instrument not in own:
         return [f"instrument: no active rulebook covers {instrument!r}; there are {_said(own)}"]
     wanted = sorted(recipes)
-    if not (until or wanted):
+    if not (until or wanted or action):
         return []
     found = connection.execute("SELECT DISTINCT instrume FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
     instrumes = {str(instrume) for (instrume,) in found}
@@ -32,7 +38,9 @@ def faults(
         if name.partition(".")[0] == instrument or not instrumes.isdisjoint(covered(text, name))
     ]
     whose = ", ".join(sorted(instrumes)) or instrument
-    return [*_until(books, whose, until), *_recipes(books, whose, wanted)] if whose else []
+    if not whose:
+        return []
+    return [*_until(books, whose, until), *_recipes(books, whose, wanted), *_action(books, whose, action)]
 
 
 def _until(books: Sequence[Rulebook], whose: str, until: str) -> list[str]:
@@ -51,6 +59,13 @@ def _recipes(books: Sequence[Rulebook], whose: str, recipes: Sequence[str]) -> l
         for recipe in recipes
         if recipe not in {*steps, PACKAGING}
     ]
+
+
+def _action(books: Sequence[Rulebook], whose: str, action: str) -> list[str]:
+    steps = {name for book in books for name, found in book.actions.items() if found.step}
+    if not action or action in steps:
+        return []
+    return [f"action: no active rulebook of {whose} reduces a group by {action!r}; there are {_said(steps)}"]
 
 
 def _said(names: Iterable[str]) -> str:

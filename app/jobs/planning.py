@@ -14,7 +14,7 @@ from app.archive.wanting import WantedRun
 from app.associate import Wish
 from app.errors import PlanError, RequestError, UnknownFrameError
 from app.jobs.keys import until, wanted_runs, with_parameters
-from app.jobs.request import Request, read_request
+from app.jobs.request import CALIBRATION, Request, read_request
 from app.jobs.sharing import share
 from app.plan import make_plan
 from app.rulebook import night_number
@@ -119,7 +119,7 @@ _GROUPS = """
 SELECT DISTINCT ON (g.middle, g.action, f.dp_id) g.action, f.dp_id
 FROM frame_group g JOIN book b ON b.id = g.book_id AND b.active
 JOIN group_member m ON m.group_id = g.id AND m.position = 0 JOIN frame f ON f.id = m.frame_id
-WHERE g.state = 0 AND f.keywords ->> 'DPR.CATG' = 'CALIB' AND g.book_id = ANY(%s)
+WHERE g.state = 0 AND f.keywords ->> 'DPR.CATG' = %s AND g.book_id = ANY(%s)
 AND f.mjd >= %s + 0.5 AND f.mjd < %s + 1.5 ORDER BY g.middle, g.action, f.dp_id
 """
 
@@ -132,7 +132,7 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
         books = index.rules(connection).books
         own = {number: book for number, book in books.items() if book.instrument == request.instrument}
         nights = (night_number(request.night), night_number(request.last_night))
-        rows = connection.execute(_GROUPS, [list(own), *nights]).fetchall()
+        rows = connection.execute(_GROUPS, [CALIBRATION, list(own), *nights]).fetchall()
         steps = {action.name for book in own.values() for action in book.actions.values() if action.step}
         groups = [(action, dp_id) for action, dp_id in rows if action in steps]
         if not groups:

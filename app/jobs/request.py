@@ -28,10 +28,10 @@ _NUMBERS: Final = {
     "double": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
 }
 
+# DPR.CATG of what `qc1` reduces.
+CALIBRATION: Final = "CALIB"
 _PERIOD: Final = ("instrument", "night", "last_night")
-# What users are told of; `action` is for the children of a job alone.
-_TOLD: Final = ("dp_id", "mode", "strategy", "until", *_PERIOD, "priority", "min_level")
-NAMES: Final = (*_TOLD, "action")
+NAMES: Final = ("dp_id", "mode", "strategy", "until", *_PERIOD, "action", "priority", "min_level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Request:
     """A job's parameters, read.
 
     `mode` is None where the strategy says it. `options` are esorex options by recipe. `instrument`, `night`
-    and `last_night` (local dates of the evenings) are a `qc1` job's; `action` is set in its children.
+    and `last_night` (local dates of the evenings) are a `qc1` job's; `action` is that of the group which a
+    `qc1` job of a dp_id is of, for a frame that several actions take, and set in a period's children.
     `min_level` refuses calibrations of a worse level (`app.level`).
     """
 
@@ -88,7 +89,7 @@ class _Reader:
                 self.plain.setdefault(name.lower(), []).extend(value for value in values if value)
             else:
                 self.wrong.append(
-                    f"{name}: no such parameter; there are {', '.join(_TOLD)}, and <recipe>.<parameter>"
+                    f"{name}: no such parameter; there are {', '.join(NAMES)}, and <recipe>.<parameter>"
                 )
 
     def read(self) -> Request:
@@ -110,7 +111,9 @@ class _Reader:
         )
         self._subject(request)
         if len(dp_ids) <= MOST_DP_IDS:
-            self.wrong += offered.faults(self.connection, dp_ids, instrument, request.until, request.options)
+            self.wrong += offered.faults(
+                self.connection, dp_ids, instrument, request.until, request.options, request.action
+            )
         if self.wrong:
             raise RequestError("\n".join(self.wrong))
         return request
@@ -143,16 +146,23 @@ class _Reader:
             self.wrong.append("dp_id: name at least one frame")
         if request.night and request.last_night and request.last_night < request.night:
             self.wrong.append(f"last_night {request.last_night} is before night {request.night}")
+        if request.action and not (request.strategy == "qc1" and request.dp_ids):
+            self.wrong.append("action is for strategy qc1 with dp_id")
         if len(request.dp_ids) > MOST_DP_IDS:
             self.wrong.append(f"dp_id: {len(request.dp_ids)} frames; a job takes at most {MOST_DP_IDS}")
             return
         rows = self.connection.execute(
-            "SELECT dp_id FROM frame WHERE dp_id = ANY(%s)", [list(request.dp_ids)]
+            "SELECT dp_id, keywords ->> 'DPR.CATG' FROM frame WHERE dp_id = ANY(%s)", [list(request.dp_ids)]
         )
-        known = {dp_id for (dp_id,) in rows}
-        self.wrong += [
-            f"dp_id: {dp_id} is not in the archive" for dp_id in request.dp_ids if dp_id not in known
-        ]
+        known: dict[str, str | None] = dict(rows.fetchall())
+        for dp_id in request.dp_ids:
+            if dp_id not in known:
+                self.wrong.append(f"dp_id: {dp_id} is not in the archive")
+            elif request.strategy == "qc1" and known[dp_id] != CALIBRATION:
+                self.wrong.append(
+                    f"dp_id: {dp_id} has DPR.CATG {known[dp_id]}; strategy qc1 reduces {CALIBRATION} frames, "
+                    "the others reduce science"
+                )
 
     def _recipe(self, recipe: str, parameter: str, values: list[str]) -> None:
         if len(values) > 1:

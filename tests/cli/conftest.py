@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from processing.simulate.fits import write_image
 from processing.simulate.nightlog import LOG
 from processing.simulate.truth import Truth
 
+_log = logging.getLogger(__name__)
 Calsel: TypeAlias = Callable[..., Result]
 
 
@@ -95,7 +97,10 @@ def bare(clean_environment: None) -> Calsel:
 
     def run(*arguments: object, **settings: object) -> Result:
         env = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
-        return CliRunner().invoke(main, [str(each) for each in arguments], env=env, catch_exceptions=False)
+        told = CliRunner().invoke(main, [str(each) for each in arguments], env=env, catch_exceptions=False)
+        if told.exit_code:  # shown by pytest where a test fails that did not expect it
+            _log.warning("calsel %s: %d, %s", " ".join(map(str, arguments)), told.exit_code, told.stderr)
+        return told
 
     return run
 

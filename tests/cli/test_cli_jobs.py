@@ -92,13 +92,17 @@ def submit(ask: Calsel, *arguments: str) -> str:
 
 def test_a_job_goes_from_submission_to_oblivion(ask: Calsel, truth: Truth, player: Player) -> None:
     job = submit(ask, truth.naco_science, "--name", "thesis-1", "-p", "naco_img_dark.hot_t=9")
-    told = ask("jobs", "list").stdout
-    assert re.fullmatch(rf"{job}  QUEUED     0/0  [-0-9]+ [:0-9]+  -  {truth.naco_science}  thesis-1\n", told)
+    listed = ask("jobs", "list").stdout
+    assert re.fullmatch(
+        rf"{job}  QUEUED     0/0  [-0-9]+ [:0-9]+  -  {truth.naco_science}  thesis-1\n", listed
+    )
     assert ask("jobs", "list", "--phase", "completed").stdout == ""
     player.work(job)
     assert ask("jobs", "list").stdout == ""
     assert f"{job}  COMPLETED  5/5" in ask("jobs", "list", "--all").stdout
-    shown = ask("jobs", "show", job).stdout.splitlines()
+    told = ask("jobs", "show", job)
+    assert told.exit_code == 0, told.output
+    shown = told.stdout.splitlines()
     assert shown[:2] == [f"dp_id: {truth.naco_science}", "naco_img_dark.hot_t: 9"]
     assert "COMPLETED" in shown[2] and "5 of 5" in shown[2]
     assert shown[3].split()[:2] == ["✓", "naco_img_dark"]

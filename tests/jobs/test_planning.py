@@ -276,11 +276,23 @@ def test_parameters_of_a_recipe_that_the_rulebooks_run_are_taken_for_frames_and_
         assert jobruns.runs_of(connection, child.id)[0].task["parameters"][-1] == "--debug=TRUE"
 
 
-def test_users_are_not_told_of_the_parameter_that_only_children_have(index: Index) -> None:
-    with index.connection() as connection, pytest.raises(RequestError) as told:
-        submit(connection, {"dp_id": [SCIENCE], "colour": ["blue"]})
-    assert "until, instrument, night, last_night, priority, min_level" in str(told.value)
-    assert "action" not in str(told.value)
+def test_an_action_is_asked_for_a_calibration_of_several_groups(index: Index) -> None:
+    dark = DARK.dp_ids()[0]
+    with index.connection() as connection:
+        submit(connection, {"dp_id": [dark], "strategy": ["qc1"], "action": ["ACTION_DARK"]})
+        for given, said in (
+            (
+                {"dp_id": [SCIENCE], "strategy": ["qc1"]},
+                f"{SCIENCE} has DPR.CATG SCIENCE; strategy qc1",
+            ),
+            (
+                {"dp_id": [dark], "strategy": ["qc1"], "action": ["ACTION_BIAS"]},
+                "there are ACTION_DARK, ",
+            ),
+            ({"dp_id": [SCIENCE], "action": ["ACTION_DARK"]}, "action is for strategy qc1 with dp_id"),
+        ):
+            with pytest.raises(RequestError, match=said):
+                submit(connection, given)
 
 
 def test_a_pending_job_can_be_amended_and_a_running_one_cannot(index: Index) -> None:

@@ -16,7 +16,7 @@ LONGEST_WAIT: Final = 600
 # UWS has more phases; a job here is never in one of them, so asking for them finds nothing.
 _OTHER_PHASES: Final = ("HELD", "SUSPENDED", "UNKNOWN", "ARCHIVED")
 # What of a form is UWS's, not the job's.
-CONTROL: Final = ("phase", "action", "wait", "destruction", "executionduration", "runid", "responseformat")
+CONTROL: Final = ("phase", "wait", "destruction", "executionduration", "runid", "responseformat")
 Answer = TypeVar("Answer")
 
 

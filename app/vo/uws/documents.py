@@ -20,7 +20,7 @@ from vo_models.uws import (
 from vo_models.uws.types import ErrorType, ExecutionPhase
 from vo_models.voresource.types import UTCTimestamp
 
-from app.archive.jobs import Job
+from app.archive.jobs import ENDED, Job
 from app.formats import Links
 from app.jobs.view import View
 
@@ -57,7 +57,6 @@ def jobs(found: Sequence[Job], url: str) -> bytes:
 def job(seen: View, links: Links) -> bytes:
     """A whole job; its products are files of the service at `links`."""
     row = seen.job
-    failures = seen.failures()
     return _xml(
         JobSummary[_Given](
             job_id=row.id,
@@ -72,16 +71,20 @@ def job(seen: View, links: Links) -> bytes:
             destruction=_time(row.destruction),
             parameters=_given(row),
             results=_results(seen, links),
-            error_summary=ErrorSummary(
-                message=failures[0] if failures else "see the error resource",
-                type=ErrorType.FATAL,
-                has_detail=True,
-            )
-            if row.phase in ("ERROR", "ABORTED")
-            else None,
+            error_summary=_error(row, seen.failures()),
             job_info=None,
         )
     )
+
+
+def _error(row: Job, failures: Sequence[str]) -> ErrorSummary | None:
+    """What went wrong; of a job that is COMPLETED too, when it had to do without a calibration."""
+    if row.phase not in ENDED or (row.phase == "COMPLETED" and not failures):
+        return None
+    told = failures[0] if failures else "see the error resource"
+    if row.phase == "COMPLETED":
+        told = f"the products are made without a calibration: {told}"
+    return ErrorSummary(message=told, type=ErrorType.FATAL, has_detail=True)
 
 
 def parameters(row: Job) -> bytes:

@@ -125,6 +125,10 @@ FORM: Final = _form(
         "instrument": ("With strategy `qc1`: the rulebook's name.", "uves"),
         "night": ("With strategy `qc1`: the date of the evening.", "2012-03-13"),
         "last_night": ("With strategy `qc1`: the last evening of a period.", "2012-03-15"),
+        "action": (
+            "Of a `dp_id` with strategy `qc1`: its OCA action, if it has several.",
+            "ACTION_DARK",
+        ),
         "priority": ("From -100 to 100; quicklook 30, desktop 20, archive 10, qc1 0 unless given.", "20"),
         "PHASE": ("`RUN` begins at once; without it the job is PENDING.", "RUN"),
         "RUNID": ("A name of your own for the job.", "thesis-1"),

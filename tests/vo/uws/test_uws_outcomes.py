@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from pyvo.io.uws import parse_job
 
 from app.config import ROOT
+from app.formats import Links
+from app.jobs.view import view
+from app.vo.uws import documents
 
 sys.path.insert(0, str(ROOT / "tests/clients"))
 from xsd import assert_valid
@@ -72,6 +76,23 @@ def test_a_failure_is_told_with_its_cause_and_what_it_blocks(site: Site) -> None
     assert site.text(job, "error").endswith(": no dark frame in the frame set\n")
     states = [task["state"] for task in site.json(job)["tasks"]]
     assert (states.count("failed"), states[-1]) == (1, "blocked")
+
+
+def test_a_job_that_had_to_do_without_a_calibration_is_complete_and_says_so(site: Site) -> None:
+    job = site.create(PHASE="RUN")
+    site.work(job)
+    with site.index.connection() as connection:
+        seen = view(connection, job.rpartition("/")[2])
+    # None of this archive's calibrations can be done without: one is said to have failed all the same.
+    calibration, *others = seen.runs
+    failed = replace(calibration, state="failed", reason="too few counts")
+    document = documents.job(replace(seen, runs=[failed, *others]), Links("http://here"))
+    assert_valid(document)
+    told = parse_job(BytesIO(document))
+    assert told.phase == "COMPLETED"
+    assert told.errorsummary.message.content == (
+        f"the products are made without a calibration: {calibration.task['id']}: too few counts"
+    )
 
 
 def test_a_frame_that_cannot_be_planned_ends_the_job_with_every_cause(site: Site) -> None:

@@ -129,11 +129,18 @@ def read(lines: Iterator[str]) -> Iterator[Event]:
             fields = {}
 
 
-def follow(site: Site, job: str, **headers: str) -> list[Event]:
+def follow(site: Site, job: str, told: list[Event] | None = None, **headers: str) -> list[Event]:
+    """All events to the end; `told` gets each as it comes."""
+    found: list[Event] = [] if told is None else told
     address = f"{site.client.base_url}{job}/events"
     with httpx.stream("GET", address, headers=headers, timeout=120) as answer:
         assert answer.headers["content-type"].partition(";")[0] == "text/event-stream"
-        return list(read(answer.iter_lines()))
+        found.extend(read(answer.iter_lines()))
+    return found
+
+
+def logs(told: list[Event]) -> list[dict[str, Any]]:
+    return [data for name, _, data in told if name == "log"]
 
 
 def test_events_come_in_order_as_they_happen_and_can_be_taken_up_again(
@@ -183,14 +190,15 @@ def test_the_last_lines_of_a_running_recipe_are_told(
     (tmp_path / "esorex.log").write_text("".join(f"line {n}\n\n" for n in range(30)))
     with site.index.connection() as connection:
         runs.logging_to(connection, claim, str(tmp_path / "esorex.log"))
-    following = aside.submit(follow, site, job)
-    until(site.waiting)
+    told: list[Event] = []
+    following = aside.submit(follow, site, job, told)
+    until(lambda: logs(told))
     (task,) = [task for task in site.json(job)["tasks"] if task["state"] == "running"]
     assert task["log"] == [f"line {n}" for n in range(20, 30)]
     assert task["elapsed"] >= 0
     site.change(job, "phase", PHASE="ABORT")
-    logs = [data for name, _, data in following.result() if name == "log"]
-    assert [(each["task"], each["log"][-1]) for each in logs] == [(task["task"], "line 29")]
+    assert following.result() == told
+    assert [(each["task"], each["log"][-1]) for each in logs(told)] == [(task["task"], "line 29")]
 
 
 def test_who_follows_a_period_is_told_what_the_jobs_of_its_groups_do(
@@ -205,19 +213,20 @@ def test_who_follows_a_period_is_told_what_the_jobs_of_its_groups_do(
     (tmp_path / "esorex.log").write_text("half done\n")
     with site.index.connection() as connection:
         runs.logging_to(connection, claim, str(tmp_path / "esorex.log"))
-    following = aside.submit(follow, site, period)
-    until(site.waiting)
+    told: list[Event] = []
+    following = aside.submit(follow, site, period, told)
+    until(lambda: logs(told))
     site.settle(claim)
     for child in children:
         site.work(child)
-    told = following.result()
+    assert following.result() == told
     tasks = [data for name, _, data in told if name == "task"]
     assert {task["job"] for task in tasks} <= set(children)
     assert tasks[0]["job"] == children[0]
     # A run that several groups share comes more often here: its products, which nobody made, are not there.
     assert [task["kind"] for task in tasks] == ["started", "done"] * (len(tasks) // 2)
     assert {task["recipe"] for task in tasks} == {"naco_img_dark", "naco_img_twflat"}
-    assert ["half done"] in [data["log"] for name, _, data in told if name == "log"]
+    assert ["half done"] in [data["log"] for data in logs(told)]
     counts = [data["done"] for name, _, data in told if name in ("progress", "end")]
     assert counts == sorted(counts)
     assert told[-1][2]["phase"] == "COMPLETED"
