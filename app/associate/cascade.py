@@ -173,6 +173,7 @@ class Cascade:
 
     def _whys(self, wanted: list[Wanted], asker: Asker, ranked: dict[int, list[Ranked]]) -> list[Why]:
         counted = [Why() for _ in wanted]
+        offers: Sequence[Sequence[Candidate]] = [()] * len(wanted)
         if self.explain:
             salt = self.archive.book.checksum
             questions = [
@@ -196,7 +197,9 @@ class Cascade:
             replace(
                 counted[n],
                 needed=(
-                    needed(each, asker, self._makers(each)) if len(ranked[n]) < max(1, each.minimum) else ""
+                    needed(each, asker, self._makers(each), offers[n])
+                    if len(ranked[n]) < max(1, each.minimum)
+                    else ""
                 ),
                 rivals=tuple(map(rival, ranked[n][each.maximum :][: max(1, self.wish.alternatives)])),
             )

@@ -13,7 +13,7 @@ from app.header import Maybe
 from app.level import label
 from app.oca.evaluate import EMPTY
 from app.organise import time_of
-from app.rulebook import Wanted, night_date
+from app.rulebook import Wanted, night_date, unlike
 from app.tree import Refusal, Rival, Why
 
 # The engine's own reasons to refuse, beside the rule's clauses.
@@ -230,8 +230,11 @@ def rival(ranked: Ranked) -> Rival:
     return Rival(ranked.candidate.name, ranked.days, ranked.match, ranked.candidate.certified, ranked.level)
 
 
-def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
-    """What would have to exist for this slot: category, set-up, time, other clauses, and what makes it."""
+def needed(wanted: Wanted, asker: Asker, makers: Sequence[str], seen: Sequence[Candidate] = ()) -> str:
+    """What would have to exist for this slot: category, set-up, time, other clauses, and what makes it.
+
+    And which keywords are of another type than in all candidates that were `seen`, so that none matches.
+    """
     condition = wanted.condition
     parts = [f"{name} = {value}" for name, value in condition.literals]
     for mine, given in condition.joins:
@@ -243,7 +246,9 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str]) -> str:
     if condition.soft and asker.wish.min_level is not None:
         parts.append(f"level {asker.wish.min_level} or better")
     text = ", ".join(parts) or "any file"
-    return f"{text}; made by {' or '.join(makers)}" if makers else text
+    made = [f"made by {' or '.join(makers)}"] if makers else []
+    wrong = unlike(condition.joins, asker.keywords, [candidate.keywords for candidate in seen])
+    return "; ".join((text, *made, *wrong))
 
 
 def _days(candidate: Candidate, asker: Asker) -> float | None:

@@ -13,7 +13,7 @@ from app.rulebook.book import (
 )
 from app.rulebook.compiling import make_book
 from app.rulebook.keysets import KeySet, hash64
-from app.rulebook.kinds import OWN_KINDS, mistyped
+from app.rulebook.kinds import OWN_KINDS, mistyped, unlike
 from app.rulebook.library import (
     Library,
     covered,
@@ -50,4 +50,5 @@ __all__ = [
     "night_number",
     "night_of",
     "read_book",
+    "unlike",
 ]

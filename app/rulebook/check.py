@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.oca.syntax import (
     Action,
+    Arith,
     Assign,
     Compare,
     Expr,
@@ -15,11 +16,12 @@ from app.oca.syntax import (
     Pos,
     RuleFile,
     Text,
+    Truth,
     children,
 )
 from app.oca.tokens import Diagnostic, Severity
 from app.rulebook.dictionary import Dictionary
-from app.rulebook.library import EMPTY
+from app.rulebook.library import BOOK_NAME, EMPTY, INSTRUME, covered
 from app.rulebook.suspects import suspects
 
 # Keywords whose values rules make up; a value of one that nothing assigns can never be met.
@@ -35,11 +37,12 @@ def check(
     """What a parser cannot see, in the order of the lines.
 
     Errors: no classification rule, an action that is executed but not defined, or defined twice.
-    Warnings: actions that are never executed, organisation and association rules on a category that
-    nothing assigns or makes, recipes that are not among `installed` (None: not checked), science without a
-    product, groups that are no groups, actions that need their own product, associations that no product
-    can satisfy, plans wider than the extended validity, makers of one category with different
-    keys, keywords of the instrument that are not in its `dictionary` (None: not checked).
+    Warnings: a book that does not say whose files it is for, arithmetic on text, actions that are never
+    executed, organisation and association rules on a category that nothing assigns or makes, recipes that
+    are not among `installed` (None: not checked), science without a product, groups that are no groups,
+    actions that need their own product, associations that no product can satisfy, plans wider than the
+    extended validity, makers of one category with different keys, keywords of the instrument that are not
+    in its `dictionary` (None: not checked).
     """
     lines = file.read_bytes().decode("utf-8", "replace").splitlines()
     name = file.name
@@ -51,6 +54,8 @@ def check(
 
     for severity, pos, message in (
         *_empty(rules),
+        *_whose(lines, name),
+        *_arithmetic(rules),
         *_actions(rules),
         *_organisation(rules),
         *_associations(rules),
@@ -69,6 +74,36 @@ _Finding = tuple[Severity, Pos, str]
 def _empty(rules: RuleFile) -> Iterator[_Finding]:
     if not rules.class_rules:
         yield "error", Pos(1, 1), EMPTY
+
+
+def _whose(lines: list[str], name: str) -> Iterator[_Finding]:
+    """Only of a file that is a book by its name: others are for reading."""
+    if BOOK_NAME.fullmatch(name) and not INSTRUME.search("\n".join(lines[:10])):
+        (own,) = covered("", name)
+        yield "warning", Pos(1, 1), f"no '// INSTRUME: …' in the first ten lines: the book is for {own}"
+
+
+def _arithmetic(rules: RuleFile) -> Iterator[_Finding]:
+    """A sum with a text is never defined, so no comparison with it is true."""
+    associations = [rule for action in rules.actions for rule in action.associations]
+    products = [product for action in rules.actions for product in action.products]
+    tops = [
+        *(rule.condition for rule in rules.class_rules),
+        *(rule.condition for rule in rules.org_rules),
+        *(rule.condition for rule in associations),
+        *(assign.value for rule in rules.class_rules for assign in rule.assigns),
+        *(assign.value for product in products for assign in product.assigns),
+    ]
+    for top in tops:
+        for expr in _parts(top):
+            if isinstance(expr, Arith) and {type(expr.left), type(expr.right)} & {Text, Truth}:
+                yield "warning", expr.pos, f"{expr} is never defined: arithmetic is for numbers"
+
+
+def _parts(expr: Expr) -> Iterator[Expr]:
+    yield expr
+    for child in children(expr):
+        yield from _parts(child)
 
 
 def _actions(rules: RuleFile) -> Iterator[_Finding]:

@@ -7,12 +7,12 @@ silently through every rule that says `DET.CHIPS == 1`. So the answer for such a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from app.header import UNDEFINED, Maybe, Undefined, Value
+from app.header import UNDEFINED, Maybe, Undefined
 from app.oca.conditions import canonical
 from app.oca.syntax import Compare, Expr, Key, Like, Number, RuleFile, Text, Truth, children
 
@@ -27,11 +27,12 @@ class Expected:
     line: int = 0
 
 
-# What the service itself reads, whatever the rules say: times, and what names a frame.
+# What the service itself reads, whatever the rules say: times, and what names a frame and its template.
 OWN_KINDS: Final[Mapping[str, Expected]] = MappingProxyType(
     {
-        **dict.fromkeys(("MJD-OBS", "EXPTIME"), Expected("number")),
+        **dict.fromkeys(("MJD-OBS", "EXPTIME", "TPL.EXPNO", "TPL.NEXP"), Expected("number")),
         **dict.fromkeys(("INSTRUME", "DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG"), Expected("text")),
+        **dict.fromkeys(("TPL.ID", "TPL.START", "OBS.PROG.ID"), Expected("text")),
     }
 )
 
@@ -66,10 +67,27 @@ def mistyped(kinds: Mapping[str, Expected], keywords: Mapping[str, Maybe], book:
     told = []
     for name, expected in kinds.items():
         value = keywords.get(name, UNDEFINED)
-        kind = None if isinstance(value, Undefined) else _kind(value)
+        kind = kind_of(value)
         if kind is not None and kind != expected.kind:
             who = f"{book}:{expected.line} compares it with" if expected.line else "it has to be"
             told.append(f"{name} in the header is {_A[kind]}, and {who} {_A[expected.kind]}; {_MEND}")
+    return told
+
+
+def unlike(
+    joins: Iterable[tuple[str, str]], keywords: Mapping[str, Maybe], others: Sequence[Mapping[str, Maybe]]
+) -> list[str]:
+    """A sentence for each keyword that is of another type than that of every other header it is matched with.
+
+    `joins` are pairs of keywords, of the others and of this header (`Condition.joins`).
+    """
+    told = []
+    for theirs, mine in joins:
+        kind = kind_of(keywords.get(mine, UNDEFINED))
+        kinds = {other for each in others if (other := kind_of(each.get(theirs, UNDEFINED)))}
+        if kind and kinds and kind not in kinds:
+            (other,) = kinds
+            told.append(f"{mine} in the header is {_A[kind]}, and {_A[other]} wherever it is sought; {_MEND}")
     return told
 
 
@@ -77,9 +95,12 @@ _A: Final[Mapping[Kind, str]] = MappingProxyType({"number": "a number", "text": 
 _MEND: Final = "correct the header and ingest the file again"
 
 
-def _kind(value: Value) -> Kind | None:
-    """None for what `==` may hold equal to both: a logical value, text that reads as a number (not `T`)."""
-    if isinstance(value, bool):
+def kind_of(value: Maybe) -> Kind | None:
+    """None for what `==` may hold equal to both: a logical value, text that reads as a number (not `T`).
+
+    And for what is not defined.
+    """
+    if isinstance(value, (bool, Undefined)):
         return None
     if not isinstance(value, str):
         return "number"
@@ -97,7 +118,7 @@ def _said(expr: Expr) -> Iterator[tuple[str, Expected | None]]:
             value = constant.value
             if isinstance(expr, Like) and isinstance(value, str):
                 value = value.replace("%", "") or "0"  # what it demands; nothing, if there are only wildcards
-            kind = _kind(value)
+            kind = kind_of(value)
             yield name, kind and Expected(kind, expr.pos.line)
         case _:
             for child in children(expr):

@@ -15,8 +15,8 @@ from app.oca.parser import parse
 from app.rulebook.book import Rulebook
 from app.rulebook.compiling import make_book
 
-_FILE_NAME = re.compile(r"(?P<instrument>[a-z0-9_+-]+)\.(?P<start>\d{4}-\d\d-\d\d)\.oca")
-_INSTRUME = re.compile(r"^\s*//\s*INSTRUME:\s*(?P<names>.+?)\s*$", re.MULTILINE)
+BOOK_NAME = re.compile(r"(?P<instrument>[a-z0-9_+-]+)\.(?P<start>\d{4}-\d\d-\d\d)\.oca")
+INSTRUME = re.compile(r"^\s*//\s*INSTRUME:\s*(?P<names>.+?)\s*$", re.MULTILINE)
 _MJD_ZERO = date(1858, 11, 17)
 
 
@@ -89,7 +89,7 @@ def library(books: Iterable[Rulebook]) -> Library:
 
 def read_book(text: str, name: str) -> Rulebook:
     """Parse and compile one rulebook. Raises RuleError with every diagnostic of a bad file."""
-    match = _FILE_NAME.fullmatch(name)
+    match = BOOK_NAME.fullmatch(name)
     if not match:
         raise RuleError(f"{name}: a rulebook is called <instrument>.<YYYY-MM-DD>.oca, its first night")
     try:
@@ -106,7 +106,7 @@ def read_book(text: str, name: str) -> Rulebook:
 
 def covered(text: str, name: str) -> tuple[str, ...]:
     """The INSTRUME values that the rulebook of this text and name covers; nothing is compiled."""
-    named = _INSTRUME.search("\n".join(text.splitlines()[:10]))
+    named = INSTRUME.search("\n".join(text.splitlines()[:10]))
     return tuple(named["names"].split()) if named else (name.partition(".")[0].upper(),)
 
 

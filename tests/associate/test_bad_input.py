@@ -155,3 +155,41 @@ def test_an_activation_that_is_interrupted_changes_nothing(fill: Fill) -> None:
         assert [each.text for each in active_books(connection).values()] == [BOOK]
         activate(connection, library([new]))
     assert index.associate("X1").root.category == "NEW"
+
+
+MATCHED = BOOK.replace("minRet = 0", "minRet = 1").replace(
+    'PRO.CATG == "X"', 'PRO.CATG == "X" and INS.GRAT == inputFile.INS.GRAT'
+)
+
+
+@pytest.mark.parametrize(
+    ("grat", "others", "said"),
+    [
+        (
+            5.0,
+            ["RED", "BLUE"],
+            f"; INS.GRAT in the header is a number, and text wherever it is sought; {MEND}",
+        ),
+        ("RED", [5.0, None], f"; INS.GRAT in the header is text, and a number wherever it is sought; {MEND}"),
+        (5.0, ["RED", 6.0], ""),
+        (5.0, ["6", None], ""),
+        (None, ["RED"], ""),
+    ],
+)
+def test_a_matched_keyword_of_another_type_than_all_candidates_is_told_where_nothing_is_found(
+    fill: Fill, grat: Any, others: list[Any], said: str
+) -> None:
+    given = [("X1", GOOD | {"INS.GRAT": grat})]
+    given += [
+        (f"M{number}", {"INSTRUME": "TOY", "PRO.CATG": "X", "INS.GRAT": each})
+        for number, each in enumerate(others)
+    ]
+    frames = [
+        Frame(name, Header({key: value for key, value in header.items() if value is not None}))
+        for name, header in given
+    ]
+    index = fill(library([read_book(MATCHED, NAME)]), [frames])
+    (slot,) = index.associate("X1", explain=True).root.slots
+    assert not slot.chosen
+    value = "undefined: no file can match" if grat is None else grat
+    assert slot.why.needed == f"PRO.CATG = X, INS.GRAT = {value}{said}"

@@ -32,8 +32,10 @@ CLOSED = SOUND.replace("if PRO.CATG is string then { DO.CATG = PRO.CATG; }\n", "
 INSTALLED = frozenset({"uves_cal_mbias", "uves_obs_scired"})
 
 
-def findings(text: str, tmp_path: Path, installed: frozenset[str] | None = INSTALLED) -> list[Diagnostic]:
-    file = tmp_path / "toy.2000-01-01.oca"
+def findings(
+    text: str, tmp_path: Path, installed: frozenset[str] | None = INSTALLED, name: str = "toy.oca"
+) -> list[Diagnostic]:
+    file = tmp_path / name
     file.write_text(text)
     parsed = parse(text, file.name)
     assert not parsed.errors
@@ -113,6 +115,10 @@ def test_a_sound_text_has_no_findings(tmp_path: Path, text: str) -> None:
             ["10:1 warning SCI is offered, but its action has no product"],
         ),
         (
+            changed('RAW.TYPE == "BIAS";\n  rec', 'MJD-OBS < inputFile.MJD-OBS - "1";\n  rec'),
+            ['11:92 warning inputFile.MJD-OBS - "1" is never defined: arithmetic is for numbers'],
+        ),
+        (
             changed('SIG.FRAME == 1 and RAW.TYPE == "SCI"', 'SIG.FRAME == 1 and DO.CATG == "SCI_RAW"'),
             ["2:1 warning SCI is offered, but no rule organises it"],
         ),
@@ -165,9 +171,7 @@ def test_a_finding_shows_its_source_line_with_a_caret_and_findings_come_in_the_o
     text = changed("recipe uves_cal_mbias", "recipe lost") + "action NEVER { recipe lost; }\n"
     told = findings(text, tmp_path)
     assert [each.line for each in told] == [7, 15, 15]
-    assert str(told[0]) == (
-        "toy.2000-01-01.oca:7:3: warning: recipe lost is not installed\n      recipe lost;\n      ^"
-    )
+    assert str(told[0]) == ("toy.oca:7:3: warning: recipe lost is not installed\n      recipe lost;\n      ^")
 
 
 # As ESO delivers them; lines of the versions in Debian 12. Every finding but recipes that are not packaged.
@@ -245,6 +249,13 @@ def test_the_recipes_that_an_installed_rule_file_names_in_vain_are_these(pipelin
     told = [each.message for each in check(parsed.rules, file, installed) if "recipe " in each.message]
     named = {message.split()[1] for message in told if message.endswith(" is not installed")}
     assert sorted(named) == MISSING[pipeline]
+
+
+def test_a_book_that_does_not_say_whose_files_it_is_for_is_for_those_of_its_name(tmp_path: Path) -> None:
+    (told,) = findings(CLOSED, tmp_path, name="toy.2000-01-01.oca")
+    assert (told.line, told.severity) == (1, "warning")
+    assert told.message == "no '// INSTRUME: …' in the first ten lines: the book is for TOY"
+    assert findings(f"// INSTRUME: TOY TOYS\n{CLOSED}", tmp_path, name="toy.2000-01-01.oca") == []
 
 
 def test_a_text_without_a_classification_rule_is_an_error(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ def test_the_rules_say_of_what_type_keywords_are_and_where() -> None:
         "DET.CHIPS": Expected("number", 2),
         "INS.MODE": Expected("text", 2),
         "DET.NDIT": Expected("number", 4),
-        "TPL.NEXP": Expected("number", 5),
         "INS.OPTI": Expected("text", 6),
         "DET.DIT": Expected("number", 6),
     }
