@@ -20,7 +20,7 @@ from app.associate import Breakpoint, Candidate, Dataset, Question
 from app.classify import TAG_KEYS, Classified, Frame, classified, raw_type, tag
 from app.errors import UnknownFrameError
 from app.header import Header, Maybe
-from app.oca.syntax import keys
+from app.oca.terms import keys
 from app.organise import State, form, middle_of, partition, takers, virtual_keywords
 from app.rulebook import Rulebook
 from app.tree import File

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from app.oca.conditions import Clause
 from app.oca.evaluate import EMPTY, Keywords
-from app.oca.syntax import And, Compare, Expr, Key, Like, Or, Text
+from app.oca.terms import And, Compare, Expr, Key, Like, Or, Text
 from app.rulebook import Rulebook, Wanted, night_date
 from app.rulebook.spans import ANY, Span, spans
 

@@ -15,7 +15,8 @@ from app.craft.places import Place, find
 from app.errors import RequestError, UnknownFrameError
 from app.header import UNDEFINED, Header, Undefined
 from app.oca.evaluate import EMPTY, Keywords, compile_test
-from app.oca.syntax import And, Association, Between, Expr, keys
+from app.oca.syntax import Association
+from app.oca.terms import And, Between, Expr, keys
 from app.organise import middle_of, virtual_keywords
 from app.rulebook import OrgBook, Rulebook, Wanted, night_of
 from app.tree import Mode, reasons

@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
-from app.oca.syntax import Action, And, Association, ClassRule, Expr, OrgRule
+from app.oca.syntax import Action, Association, ClassRule, OrgRule
+from app.oca.terms import And, Expr
 from app.rulebook import Rulebook, RuleRef
 
 _Rule = TypeVar("_Rule")

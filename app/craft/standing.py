@@ -18,7 +18,7 @@ from app.archive.reach import may_be
 from app.associate import Dataset
 from app.header import UNDEFINED
 from app.oca.evaluate import EMPTY, compile_value
-from app.oca.syntax import And, Arith, Between, Compare, Expr, Key, Negative, Not, Number, Or, keys
+from app.oca.terms import And, Arith, Between, Compare, Expr, Key, Negative, Not, Number, Or, keys
 from app.organise import time_of
 from app.rulebook import Wanted
 from app.tree import Node

@@ -6,8 +6,9 @@ from typing import Final
 
 from app.oca.cursor import ANEW, SEMICOLON, Cursor, Unexpected
 from app.oca.expressions import read_condition, read_number
-from app.oca.syntax import And, Assign, Between, Expr, children
+from app.oca.syntax import Assign
 from app.oca.syntax import Source as Pool
+from app.oca.terms import And, Between, Expr, children
 from app.oca.tokens import NAME, NUMBER
 
 _POOLS: Final[dict[str, Pool]] = {

@@ -14,18 +14,7 @@ from dataclasses import dataclass
 from app.header import UNDEFINED, Maybe, Value
 from app.level import Side, Window, level_of, sides
 from app.oca.evaluate import EMPTY, Compiled, Keywords, compile_test, compile_value
-from app.oca.syntax import (
-    And,
-    Between,
-    Compare,
-    CompareOp,
-    Expr,
-    Key,
-    Number,
-    Text,
-    Truth,
-    keys,
-)
+from app.oca.terms import And, Between, Compare, CompareOp, Expr, Key, Number, Text, Truth, keys
 
 Test = Callable[[Keywords, Keywords, Keywords], bool]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from app.oca.syntax import Pos
+from app.oca.terms import Pos
 from app.oca.tokens import END, NAME, NUMBER, RESERVED, TEXT, Source, tokenize
 
 _OPERAND: Final = frozenset({NAME, TEXT, NUMBER, "(", "not", "undefined"})

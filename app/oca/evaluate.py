@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from app.header import UNDEFINED, Maybe
-from app.oca.syntax import (
+from app.oca.terms import (
     And,
     Arith,
     Between,

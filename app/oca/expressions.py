@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from app.oca.cursor import Cursor, Unexpected
-from app.oca.syntax import (
+from app.oca.terms import (
     And,
     Arith,
     ArithOp,

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from app.oca.syntax import Pos
+from app.oca.terms import Pos
 
 Severity: TypeAlias = Literal["error", "warning"]
 

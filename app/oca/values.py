@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.header import UNDEFINED, Maybe, Undefined, Value
-from app.oca.syntax import ArithOp, CompareOp, TypeName
+from app.oca.terms import ArithOp, CompareOp, TypeName
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _TRUE: Final = frozenset({"t", "true"})

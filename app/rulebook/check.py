@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app.oca.syntax import (
-    Action,
-    Arith,
-    Assign,
-    Compare,
-    Expr,
-    Key,
-    Like,
-    Pos,
-    RuleFile,
-    Text,
-    Truth,
-    children,
-)
+from app.oca.syntax import Action, Assign, RuleFile
+from app.oca.terms import Arith, Compare, Expr, Key, Like, Pos, Text, Truth, children
 from app.oca.tokens import Diagnostic, Severity
 from app.rulebook.dictionary import Dictionary
 from app.rulebook.library import BOOK_NAME, EMPTY, INSTRUME, covered

@@ -10,7 +10,8 @@ from typing import get_args
 from app.errors import RuleError
 from app.oca.conditions import canonical, take_apart
 from app.oca.evaluate import Compiled, compile_test, compile_value
-from app.oca.syntax import Action, Assign, Association, OrgRule, ProductBlock, RuleFile, Text, keys
+from app.oca.syntax import Action, Assign, Association, OrgRule, ProductBlock, RuleFile
+from app.oca.terms import Text, keys
 from app.rulebook.book import (
     BASE_KEYWORDS,
     ActionBook,

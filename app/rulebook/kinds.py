@@ -14,7 +14,8 @@ from typing import Final, Literal, TypeAlias
 
 from app.header import UNDEFINED, Maybe, Undefined
 from app.oca.conditions import canonical
-from app.oca.syntax import Compare, Expr, Key, Like, Number, RuleFile, Text, Truth, children
+from app.oca.syntax import RuleFile
+from app.oca.terms import Compare, Expr, Key, Like, Number, Text, Truth, children
 
 Kind: TypeAlias = Literal["number", "text"]
 

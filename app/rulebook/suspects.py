@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from app.header import UNDEFINED, Maybe, Undefined
 from app.oca.conditions import Condition, canonical, take_apart
-from app.oca.syntax import Action, Association, Number, Pos, ProductBlock, RuleFile, Text, Truth, keys
+from app.oca.syntax import Action, Association, ProductBlock, RuleFile
+from app.oca.terms import Number, Pos, Text, Truth, keys
 from app.rulebook.book import NOT_INHERITED
 from app.rulebook.dictionary import Dictionary
 from app.rulebook.spans import spans, wider

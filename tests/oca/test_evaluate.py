@@ -5,7 +5,7 @@ import pytest
 from app.header import UNDEFINED, Maybe
 from app.oca.evaluate import EMPTY, as_text, compile_test, compile_value, equal, truth
 from app.oca.parser import parse
-from app.oca.syntax import Expr
+from app.oca.terms import Expr
 
 ME: dict[str, Maybe] = {
     "S": "BIAS,DETCHAR",

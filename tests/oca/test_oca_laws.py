@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.header import UNDEFINED, Maybe
-from app.oca import syntax as oca
+from app.oca import syntax
+from app.oca import terms as oca
 from app.oca.evaluate import EMPTY, compile_test, compile_value, equal
 from app.oca.parser import parse
 from app.oca.tokens import RESERVED
@@ -70,15 +71,15 @@ def grown(inner: st.SearchStrategy[oca.Expr]) -> st.SearchStrategy[oca.Expr]:
 
 
 expressions = st.recursive(keys | constants, grown, max_leaves=16)
-assigns = st.lists(st.builds(oca.Assign, names, expressions), max_size=3).map(tuple)
+assigns = st.lists(st.builds(syntax.Assign, names, expressions), max_size=3).map(tuple)
 pools = st.sampled_from(["inputFiles", "calibFiles", "rawFiles"])
 limits = st.none() | st.integers(-3, 2000)
 rule_files = st.builds(
-    oca.RuleFile,
-    st.lists(st.builds(oca.ClassRule, expressions, assigns), max_size=3).map(tuple),
+    syntax.RuleFile,
+    st.lists(st.builds(syntax.ClassRule, expressions, assigns), max_size=3).map(tuple),
     st.lists(
         st.builds(
-            oca.OrgRule,
+            syntax.OrgRule,
             names,
             pools,
             expressions,
@@ -91,15 +92,15 @@ rule_files = st.builds(
     ).map(tuple),
     st.lists(
         st.builds(
-            oca.Action,
+            syntax.Action,
             names,
-            st.lists(st.builds(oca.Association, names, pools, expressions, limits, limits), max_size=3).map(
-                tuple
-            ),
             st.lists(
-                st.builds(oca.Recipe, names, st.lists(plain_texts, max_size=2).map(tuple)), max_size=2
+                st.builds(syntax.Association, names, pools, expressions, limits, limits), max_size=3
             ).map(tuple),
-            st.lists(st.builds(oca.ProductBlock, names, assigns), max_size=2).map(tuple),
+            st.lists(
+                st.builds(syntax.Recipe, names, st.lists(plain_texts, max_size=2).map(tuple)), max_size=2
+            ).map(tuple),
+            st.lists(st.builds(syntax.ProductBlock, names, assigns), max_size=2).map(tuple),
             st.none() | st.integers(-9, 99),
         ),
         max_size=2,
@@ -129,7 +130,7 @@ def positions(node: object) -> list[oca.Pos]:
 
 @settings(deadline=None)
 @given(rule_files)
-def test_a_printed_rule_file_reads_back_equal(rules: oca.RuleFile) -> None:
+def test_a_printed_rule_file_reads_back_equal(rules: syntax.RuleFile) -> None:
     parsed = parse(str(rules))
     assert (parsed.errors, parsed.rules) == ((), rules)
 

@@ -8,7 +8,8 @@ import pytest
 from app.header import Maybe
 from app.oca.evaluate import EMPTY, compile_test, compile_value
 from app.oca.parser import load
-from app.oca.syntax import Compare, Expr, Key, Like, RuleFile, Text, children
+from app.oca.syntax import RuleFile
+from app.oca.terms import Compare, Expr, Key, Like, Text, children
 
 Installed = Callable[[str], Path]
 Keywords = dict[str, Maybe]

@@ -4,12 +4,11 @@ from pathlib import Path
 import pytest
 
 from app.oca.parser import load, parse, parse_file
-from app.oca.syntax import (
+from app.oca.syntax import Association, ClassRule, Recipe
+from app.oca.terms import (
     And,
     Arith,
-    Association,
     Between,
-    ClassRule,
     Compare,
     Key,
     Negative,
@@ -17,7 +16,6 @@ from app.oca.syntax import (
     Number,
     Or,
     Pos,
-    Recipe,
     Text,
     Truth,
     Undef,

@@ -1,5 +1,6 @@
 from app.oca.parser import parse
-from app.oca.syntax import Association, Key, Number, Pos, Text, Truth, children, keys
+from app.oca.syntax import Association
+from app.oca.terms import Key, Number, Pos, Text, Truth, children, keys
 
 
 def test_position_is_no_part_of_equality() -> None:
