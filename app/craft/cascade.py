@@ -12,6 +12,7 @@ from app.oca.conditions import Clause
 from app.oca.evaluate import EMPTY, Keywords
 from app.oca.terms import And, Compare, Expr, Key, Like, Or, Text
 from app.rulebook import Rulebook, Wanted, night_date
+from app.rulebook.check import exposes
 from app.rulebook.spans import ANY, Span, spans
 
 Kind: TypeAlias = Literal["made", "static", "raw"]
@@ -123,12 +124,14 @@ def _columns(book: Rulebook) -> Iterator[Column]:
 
 
 def _offered(book: Rulebook) -> set[str]:
-    """The categories that say EXPOSE_TO_CALSELECTOR, and those that later rules make of them."""
+    """The categories that say EXPOSE_TO_CALSELECTOR = T, and those that later rules make of them."""
     found: set[str] = set()
     for rule in book.rules.class_rules:
         texts = {assign.value.value for assign in rule.assigns if isinstance(assign.value, Text)}
-        told = any(assign.key == "EXPOSE_TO_CALSELECTOR" for assign in rule.assigns)
-        if told or any(key in _NAMES and value in found for key, value in _demands(rule.condition)):
+        told = exposes(rule)
+        if told is None:
+            told = any(key in _NAMES and value in found for key, value in _demands(rule.condition))
+        if told:
             found |= texts
     return found
 

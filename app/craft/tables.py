@@ -15,9 +15,12 @@ from pathlib import Path
 from app.classify import Frame
 from app.errors import RuleError
 from app.header import Header, Value
+from app.level import label
 from app.tree import Mode
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# A label of `match` with its level: `extended 2`.
+_LEVEL = re.compile(r"(\S+) ([+-]?[0-9]+)", re.ASCII)
 _MJD_ZERO = datetime(1858, 11, 17)
 _SPACING = timedelta(seconds=60)
 _NOT_KEYWORDS = frozenset({"id", "like", "dp_id", "n", "certified", "hidden"})
@@ -34,7 +37,8 @@ class Expectation:
     `chosen` holds the first dp_id of each chosen group, in no order; () where nothing may be found.
     `match` is None where nothing is chosen. Of the data set itself it is `complete`, or the messages of an
     incomplete one joined by "; " (`incomplete` without any: what lacks is further down), or None where
-    neither is looked at. `where` is the file and line.
+    neither is looked at. `level` is the number behind the label (`app.level`), None where the row does not
+    say it. `where` is the file and line.
     """
 
     dp_id: str
@@ -43,6 +47,7 @@ class Expectation:
     chosen: tuple[str, ...]
     match: str | None
     where: str = ""
+    level: int | None = None
 
 
 def read_pool(path: Path) -> list[Frame]:
@@ -80,6 +85,11 @@ def read_expected(path: Path) -> list[Expectation]:
         if len(cells) != 5 or cells[1] not in _MODES:
             raise RuleError(f"{where}: want 'dp_id | Raw2Raw or Raw2Master | path | chosen | match'")
         dp_id, mode, labels, chosen, match = cells
+        level = None
+        if labels != "." and (stated := _LEVEL.fullmatch(match)):
+            match, level = stated[1], int(stated[2])
+            if label(level) != match:
+                raise RuleError(f"{where}: level {level} is {label(level)}, not {match}")
         found.append(
             Expectation(
                 dp_id,
@@ -88,6 +98,7 @@ def read_expected(path: Path) -> list[Expectation]:
                 () if chosen == "-" else tuple(chosen.split()),
                 None if match == "-" else match,
                 where,
+                level,
             )
         )
     return found

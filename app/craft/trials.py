@@ -101,9 +101,10 @@ def fault(tree: Tree, case: Expectation) -> str:
     if found != sorted(case.chosen):
         counts = ", ".join(f"{each.count} refused by {each.clause}" for each in slot.why.refused)
         return f"{slot.rule} found {' '.join(found) or 'nothing'}{f' ({counts})' if counts else ''}"
-    matches = {choice.match for choice in slot.chosen}
-    if matches and matches != {case.match}:
-        return f"{slot.rule} found it as {' and '.join(sorted(matches))}"
+    levels = {(choice.match, None if case.level is None else choice.level) for choice in slot.chosen}
+    if levels and levels != {(case.match, case.level)}:
+        told = {match if level is None else f"{match} {level}" for match, level in levels}
+        return f"{slot.rule} found it as {' and '.join(sorted(told))}"
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app.oca.syntax import Action, Assign, RuleFile
+from app.oca.syntax import Action, Assign, ClassRule, RuleFile
 from app.oca.terms import Arith, Compare, Expr, Key, Like, Pos, Text, Truth, children
 from app.oca.tokens import Diagnostic, Severity
 from app.rulebook.dictionary import Dictionary
@@ -185,7 +185,7 @@ def _science(rules: RuleFile) -> Iterator[_Finding]:
     offered = {
         value.value
         for class_rule in rules.class_rules
-        if any(assign.key == "EXPOSE_TO_CALSELECTOR" for assign in class_rule.assigns)
+        if exposes(class_rule)
         for value in _values(class_rule.assigns, "RAW.TYPE")
     }
     actions = {action.name: action for action in rules.actions}
@@ -201,6 +201,15 @@ def _science(rules: RuleFile) -> Iterator[_Finding]:
         for each in _values(class_rule.assigns, "RAW.TYPE"):
             if each.value in offered - organised:
                 yield "warning", class_rule.pos, f"{each.value} is offered, but no rule organises it"
+
+
+def exposes(rule: ClassRule) -> bool | None:
+    """Whether a rule offers what it classifies (EXPOSE_TO_CALSELECTOR); None where it says nothing of it."""
+    said = None
+    for assign in rule.assigns:
+        if assign.key == "EXPOSE_TO_CALSELECTOR":
+            said = isinstance(assign.value, Text | Truth) and assign.value.value in (True, "T")
+    return said
 
 
 def _values(assigns: Iterable[Assign], key: str) -> Iterator[Text]:

@@ -39,6 +39,15 @@ def test_the_table_has_raw_types_across_calibrations_down_and_windows_in_the_cel
     ]
 
 
+def test_what_a_rule_says_not_to_be_offered_has_no_star(folder: Path) -> None:
+    book = folder / "toy.2000-01-01.oca"
+    red = 'INS.MODE == "RED" then { RAW.TYPE = "SCI_RED"; }'
+    assert red in book.read_text()
+    book.write_text(book.read_text().replace(red, f"{red[:-1]}EXPOSE_TO_CALSELECTOR = F; }}"))
+    (head,) = [line for line in as_text(cascade(load_book(book)), 160).splitlines() if "BIAS  " in line][:1]
+    assert head.split() == ["BIAS", "*", "SCI", "SCI_RED"]
+
+
 def test_a_narrow_table_comes_in_blocks_that_lose_no_raw_type(toy: Cascade) -> None:
     lines = as_text(toy, 45).splitlines()
     assert max(map(len, lines[2:-2])) <= 45

@@ -251,6 +251,12 @@ def test_the_recipes_that_an_installed_rule_file_names_in_vain_are_these(pipelin
     assert sorted(named) == MISSING[pipeline]
 
 
+@pytest.mark.parametrize("said", ["F", '"F"'])
+def test_what_is_said_not_to_be_offered_needs_no_product(tmp_path: Path, said: str) -> None:
+    text = changed('EXPOSE_TO_CALSELECTOR = "T"', f"EXPOSE_TO_CALSELECTOR = {said}")
+    assert findings(text.replace('  product SPECTRUM { PRO.CATG = "SPECTRUM"; }\n', ""), tmp_path) == []
+
+
 def test_a_book_that_does_not_say_whose_files_it_is_for_is_for_those_of_its_name(tmp_path: Path) -> None:
     (told,) = findings(CLOSED, tmp_path, name="toy.2000-01-01.oca")
     assert (told.line, told.severity) == (1, "warning")
