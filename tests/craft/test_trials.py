@@ -51,6 +51,14 @@ SCI = "TOY.2010-01-10T03:00:00.000 | Raw2Raw |"
             "toy.2000-01-01.oca:19 found it as calib_plan",
         ),
         (
+            f"{SCI} MASTER_BIAS | TOY.2010-01-10T12:00:00.000 | calib_plan -1",
+            "toy.2000-01-01.oca:19 found it as calib_plan 0",
+        ),
+        (
+            f"{SCI} LINES | M.TOY.2009-01-01T00:00:00.000 | extended 1",
+            "toy.2000-01-01.oca:24 found it as N/A",
+        ),
+        (
             f"{SCI} LINES | - | -",
             "toy.2000-01-01.oca:24 found M.TOY.2009-01-01T00:00:00.000",
         ),
@@ -91,6 +99,25 @@ def test_a_row_may_expect_that_a_data_set_is_complete_or_what_is_told_of_one_tha
     assert [told for _, told in tried(empty, folder).faults] == [
         "the answer is told as: MASTER_BIAS: 1 needed, 0 found"
     ]
+
+
+def test_a_row_may_say_the_level_of_a_match(empty: Index, folder: Path) -> None:
+    late = "TOY.2010-01-15T03:00:00.000 | Raw2Raw |"
+    with_rows(
+        folder,
+        f"{SCI} MASTER_BIAS | TOY.2010-01-10T12:00:00.000 | calib_plan 0",
+        f"{late} MASTER_BIAS | TOY.2010-01-10T12:00:00.000 | extended 1",
+    )
+    trial = tried(empty, folder)
+    assert [case.level for case in trial.cases] == [None] * 5 + [0, 1]
+    assert trial.faults == []
+
+
+@pytest.mark.parametrize(("match", "word"), [("calib_plan 1", "extended"), ("extended 0", "calib_plan")])
+def test_a_level_that_has_another_word_is_no_row(folder: Path, match: str, word: str) -> None:
+    row = f"{SCI} MASTER_BIAS | TOY.2010-01-10T12:00:00.000 | {match}"
+    with pytest.raises(RuleError, match=rf"toy/expected.txt:7: level . is {word}, not {match.split()[0]}"):
+        read_expected(with_rows(folder, row) / "expected.txt")
 
 
 def test_a_frame_that_the_pool_does_not_have_is_named(empty: Index, folder: Path) -> None:
