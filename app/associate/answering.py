@@ -108,10 +108,11 @@ def unsupported(file: File, header: Mapping[str, Maybe], mode: Mode, revision: i
 def _missing_masters(archive: Archive, node: Node) -> list[str]:
     missing: list[str] = []
     for slot, wanted in zip(node.slots, active(archive.book.actions[node.action or ""]), strict=True):
-        if not slot.satisfied and archive.book.made(wanted.category):
+        if not slot.satisfied and archive.book.reduced(wanted.category):
             missing.append(
                 f"{slot.label} has no certified master ({slot.minimum} needed, {len(slot.chosen)} found)"
             )
-        for choice in slot.chosen if slot.own else ():
-            missing += _missing_masters(archive, choice.node)
+        for choice in slot.chosen if slot.own or slot.minimum else ():
+            if choice.node.kind == "group":  # raw frames: a step of the reduction, or what no recipe reduces
+                missing += _missing_masters(archive, choice.node)
     return missing

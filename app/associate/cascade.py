@@ -163,7 +163,12 @@ class Cascade:
         if wanted.wide.side == "raw":
             return ("raw",)
         # A step of the reduction is carried out whatever the calibrations are: nobody certifies its product.
-        return ("static", "virtual") if wanted.own and not self.wish.prefer else self.pools
+        if wanted.own and not self.wish.prefer:
+            return "static", "virtual"
+        # What no recipe reduces has no masters: its raw frames are what there is (inferred).
+        book = self.archive.book
+        as_raw = book.made(wanted.category) and not book.reduced(wanted.category)
+        return (*self.pools, "virtual") if as_raw and "virtual" not in self.pools else self.pools
 
     def _accept(self, wanted: Wanted, asker: Asker, offers: Sequence[Candidate]) -> list[Ranked]:
         for candidate in offers:

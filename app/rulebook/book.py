@@ -159,6 +159,10 @@ class Rulebook:
         """Some action makes it; a PRO.CATG that none makes is static."""
         return category in self.makers
 
+    def reduced(self, category: str) -> bool:
+        """Some recipe makes it, so there may be masters; else the raw group itself is the calibration."""
+        return any(self.actions[maker].step for maker in self.makers.get(category, ()))
+
     def keys_of(self, side: Side, keywords: Mapping[str, Maybe]) -> Iterator[int]:
         """Every match key of a candidate with these keywords, once (`X == 1` and `X == "1"` share theirs)."""
         seen: set[int] = set()

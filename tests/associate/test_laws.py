@@ -38,7 +38,7 @@ select execute(ONE) from rawFiles where RAW.TYPE == "ONE" group by TPL.START;
 select execute(ONE) from rawFiles where RAW.TYPE == "ONE" group by TPL.START, A;
 select execute(TWO) from rawFiles where SIG.TEMPLATE == 1 and LF.RAW.TYPE == "TWO" and RAW.TYPE like "%";
 action ONE { %s product M1 { PRO.CATG = "M1"; } }
-action TWO { %s product M2 { PRO.CATG = "M2"; B = A; MJD-OBS = MJD-OBS + 1; }
+action TWO { %s recipe two; product M2 { PRO.CATG = "M2"; B = A; MJD-OBS = MJD-OBS + 1; }
 product M3 { PRO.CATG = "M3"; } }
 action SCI { %s product RED { PRO.CATG = "RED"; } }
 """
@@ -158,7 +158,7 @@ class Plain:
     known: list[Classified]
     groups: list[Group]
 
-    def entries(self, mode: Mode, auxiliary: bool) -> list[Entry]:
+    def entries(self, mode: Mode, auxiliary: bool, raw_only: bool) -> list[Entry]:
         found = []
         for each in self.known:
             raw = is_raw(each.keywords)
@@ -170,7 +170,7 @@ class Plain:
                 continue
             keywords = dict(each.keywords)
             found.append(Entry(pool, each.dp_id, keywords, middle_of(keywords), each.certified))
-        if mode == "Raw2Raw" and not auxiliary:
+        if (mode == "Raw2Raw" or raw_only) and not auxiliary:
             for group in self.groups:
                 for promise in self.book.actions[group.rule.action].promises:
                     keywords = virtual_keywords(promise, group.primary.keywords)
@@ -192,7 +192,8 @@ class Plain:
         mine = group.primary.keywords
         here = middle_of(mine)
         found: dict[Any, tuple[Any, Entry]] = {}
-        for entry in self.entries(mode, wanted.auxiliary):
+        # Of what no recipe reduces (action ONE has none) there are no masters.
+        for entry in self.entries(mode, wanted.auxiliary, wanted.category == "M1"):
             if entry.group is None and entry.name in {frame.dp_id for frame in group.frames}:
                 continue
             if entry.group is not None and entry.group.content in path:

@@ -67,13 +67,17 @@ class Oracle:
         self.breakpoints = breakpoints
         self._known: dict[tuple[Group, Select, str], list[Candidate]] = {}
         made = [product.get("PRO.CATG") for group in self.groups for product in group.products]
-        blocks = [block for action in rules.actions.values() for block in action.products]
-        for block in blocks:
-            for assign in block:
-                key, right = assign.children
-                if key == "PRO.CATG" and right.data == "text":
-                    made.append(str(right.children[0])[1:-1])
+        reduced = set()
+        for action in rules.actions.values():
+            for block in action.products:
+                for assign in block:
+                    key, right = assign.children
+                    if key == "PRO.CATG" and right.data == "text":
+                        made.append(str(right.children[0])[1:-1])
+                        if action.reduces:
+                            reduced.add(made[-1])
         self.made = {each for each in made if each is not None}
+        self.reduced = reduced
 
     def associate(self, dp_id: str, mode: str) -> tuple[str, Node | None]:
         """The mode carried out and the data set; None where none is offered."""
@@ -87,7 +91,7 @@ class Oracle:
         return mode, replace(node, certified=_sure(node))
 
     def _lacks_master(self, node: Node) -> bool:
-        """A required slot for something that an action makes is short, here or below one that is required."""
+        """A required slot for something that a recipe makes is short, here or below one that is required."""
         return any(
             (len(slot.chosen) < slot.minimum and self._of_master(node, slot))
             or (slot.minimum > 0 and any(self._lacks_master(below) for below, *_ in slot.chosen))
@@ -97,7 +101,7 @@ class Oracle:
     def _of_master(self, node: Node, slot: Slot) -> bool:
         selects = self.rules.actions[str(node.action)].selects
         return any(
-            str(text.children[0])[1:-1] in self.made
+            str(text.children[0])[1:-1] in self.reduced
             for select in selects
             if select.name == slot.label
             for text in select.condition.find_data("text")
@@ -169,9 +173,11 @@ class Oracle:
             made = each.keywords.get("PRO.CATG") in self.made
             if not each.is_raw and (not made or (mode == "Raw2Master" and each.certified)):
                 pool.append(Candidate(each, each.keywords))
+        # A step of the reduction of the same frames has no master, nor has what no recipe reduces.
+        unreduced = _category(select) in self.made - self.reduced
+        raw = mode == "Raw2Raw" or _is_step(select) or unreduced
         for other in self.groups:
-            # A step of the reduction of the same frames has no master to stand for it.
-            if not other.small and (mode == "Raw2Raw" or _is_step(select)):
+            if not other.small and raw:
                 pool += [Candidate(other, each, number) for number, each in enumerate(other.products)]
         return pool
 
@@ -272,6 +278,15 @@ def _sure(node: Node) -> bool:
 def _leaf(file: Known) -> Node:
     category = raw_type(file.keywords) if file.is_raw else file_category(file)
     return Node("file", None, category, (file.dp_id,), file.certified, True)
+
+
+def _category(select: Select) -> str:
+    """The PRO.CATG that a select demands, else its name."""
+    for term in terms(select.condition):
+        if term.data == "compare" and term.children[1] == "==" and names(term) == {"PRO.CATG"}:
+            for text in term.find_data("text"):
+                return str(text.children[0])[1:-1]
+    return select.name
 
 
 def _is_step(select: Select) -> bool:

@@ -34,6 +34,7 @@ class Action:
     name: str
     selects: tuple[Select, ...]
     products: tuple[tuple[Tree[Token], ...], ...]
+    reduces: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def terms(node: Tree[Token]) -> Iterator[Tree[Token]]:
 def _action(node: Tree[Token]) -> Action:
     head, *members = node.children
     products = [tuple(each.children[1:]) for each in members if each.data == "product"]
-    return Action(str(head.children[0]), tuple(_selects(members, "assoc")), tuple(products))
+    recipes = [each.children[0] for each in members if each.data == "recipe"]
+    reduces = any(str(name.children[0]) != "none" for name in recipes)
+    return Action(str(head.children[0]), tuple(_selects(members, "assoc")), tuple(products), reduces)
 
 
 def _selects(statements: list[Tree[Token]], kind: str) -> Iterator[Select]:

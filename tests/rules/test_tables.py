@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -11,10 +12,15 @@ import pytest
 from app.archive.database import connect
 from app.archive.index import Index
 from app.associate.choosing import BREAKPOINT
+from app.classify import classify
 from app.craft.coverage import coverage
 from app.craft.tables import Expectation, read_expected
 from app.craft.trials import COMPLETE, EXPECTED, INCOMPLETE, Trial, fault, folders, try_out
+from app.errors import NoRulebookError
+from app.header import UNDEFINED
 from app.oca.parser import parse_file
+from app.organise import time_of
+from app.rulebook import night_of
 from app.rulebook.check import check
 from app.tree import walk
 
@@ -66,6 +72,29 @@ def test_a_table_asks_for_three_nights_a_gap_what_is_told_of_it_and_an_intervent
     if (RULES / instrument / "breakpoints.json").read_text().strip() != "[]":
         slots = [slot for tree in trial.trees.values() for node in walk(tree.root) for slot in node.slots]
         assert any(refusal.clause == BREAKPOINT for slot in slots for refusal in slot.why.refused)
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+def test_a_table_asks_for_each_science_type_of_each_version_in_both_modes(
+    trials: Trials, instrument: str
+) -> None:
+    """And for each standard that the service offers an answer of, in Raw2Raw."""
+    trial = trials(instrument)
+    asked = {(tree.rulebook, tree.root.category, asked) for (_, asked), tree in trial.trees.items()}
+    wanted = set()
+    for header in trial.headers.values():
+        plain = header.to_dict()
+        mjd = time_of(plain)
+        if mjd is None or plain.get("DPR.CATG", UNDEFINED) not in ("SCIENCE", "CALIB"):
+            continue
+        with suppress(NoRulebookError):  # a pool may hold frames of a night before the first version
+            book = trial.library.pick(str(plain["INSTRUME"]), night_of(mjd))
+            derived = classify(book, header)[1]
+            if derived.get("EXPOSE_TO_CALSELECTOR", UNDEFINED) in (True, "T"):
+                modes = ("Raw2Raw", "Raw2Master") if plain["DPR.CATG"] == "SCIENCE" else ("Raw2Raw",)
+                wanted |= {(book.name, str(derived["RAW.TYPE"]), mode) for mode in modes}
+    assert wanted, "the pool has no science frame"
+    assert sorted(wanted - asked) == []
 
 
 def test_every_slot_of_every_pool_accounts_for_its_candidates(trials: Trials) -> None:
