@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from app.archive.finding import Connection
-from app.archive.runs import changing, news, settle_jobs
+from app.archive.runs import REASONS, changing, news, settle_jobs
 from app.archive.wanting import unwanted
 from app.errors import CalselError
 
@@ -73,7 +73,7 @@ def create(
     parent: str | None = None,
 ) -> str:
     """A new job in phase PENDING; returns its id, which cannot be guessed."""
-    job = secrets.token_urlsafe(12)
+    job = secrets.token_hex(12)  # no '-', which a command line would take for an option
     connection.execute(  # several in one transaction have an order, too
         "INSERT INTO job (id, parent, run_id, owner, phase, priority, parameters, execution_duration, "
         "destruction, created) "
@@ -88,7 +88,9 @@ def find(connection: Connection, job: str) -> Job:
     if "\0" in job:  # which PostgreSQL cannot even ask for
         raise UnknownJobError(job)
     with connection.cursor(row_factory=class_row(Job)) as cursor:
-        found = cursor.execute(f"SELECT {_COLUMNS} FROM job WHERE id = %s", [job]).fetchone()
+        found = cursor.execute(
+            f"SELECT {_COLUMNS} FROM job WHERE id = %s AND destruction > now()", [job]
+        ).fetchone()
     if found is None:
         raise UnknownJobError(job)
     return found
@@ -109,7 +111,7 @@ def listed(
     """
     with connection.cursor(row_factory=class_row(Job)) as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM job WHERE parent IS NULL "
+            f"SELECT {_COLUMNS} FROM job WHERE parent IS NULL AND destruction > now() "
             "AND (%(everybody)s OR owner IS NOT DISTINCT FROM %(owner)s) "
             "AND (%(phases)s::text[] = '{}' OR phase = ANY(%(phases)s)) "
             "AND (%(after)s::timestamptz IS NULL OR created > %(after)s) "
@@ -171,9 +173,9 @@ def abort(connection: Connection, job: str, why: str) -> None:
 
 def destroy(connection: Connection, job: str) -> None:
     """Forget a job (its products stay). Raises UnknownJobError."""
-    find(connection, job)
     abort(connection, job, "destroyed")
-    connection.execute("DELETE FROM job WHERE id = %s", [job])
+    if not connection.execute("DELETE FROM job WHERE id = %s", [job]).rowcount:
+        raise UnknownJobError(job)
     news(connection, job)
 
 
@@ -213,7 +215,8 @@ def overdue(connection: Connection) -> tuple[list[str], list[str]]:
 def _end(connection: Connection, job: str, phase: str, error: str) -> None:
     changing(connection)
     row = connection.execute(
-        "UPDATE job SET phase = %s, error = %s, ended = now() WHERE id = %s "
+        "UPDATE job SET phase = %s, ended = now(), "
+        f"error = nullif(concat_ws(E'\\n', %s::text, {REASONS}), '') WHERE id = %s "
         "AND phase IN ('PENDING', 'QUEUED', 'EXECUTING') RETURNING parent",
         [phase, error, job],
     ).fetchone()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from psycopg.rows import class_row
@@ -174,6 +174,15 @@ def tell(connection: Connection, run: str, kind: str, worker: str | None, detail
     )
 
 
+# What went wrong with a job's runs and children, a line each; kept when it ends, for runs may be made again.
+REASONS: Final = """
+(SELECT string_agg((r.task ->> 'id') || ': ' || r.reason, E'\\n' ORDER BY w.position)
+ FROM job_run w JOIN run r ON r.id = w.run WHERE w.job = job.id AND r.state IN ('failed', 'cancelled')),
+(SELECT string_agg('job ' || c.id || ': ' || replace(coalesce(c.error, c.phase), E'\\n', '; '), E'\\n'
+ ORDER BY c.created, c.id) FROM job c WHERE c.parent = job.id AND c.phase IN ('ERROR', 'ABORTED'))
+"""
+
+
 def settle_jobs(connection: Connection, jobs: Sequence[str]) -> None:
     """End those of these jobs whose runs (or children) have all ended. Call `changing` first.
 
@@ -181,7 +190,8 @@ def settle_jobs(connection: Connection, jobs: Sequence[str]) -> None:
     have failed.
     """
     rows = connection.execute(
-        "UPDATE job SET ended = now(), phase = CASE WHEN EXISTS ("
+        f"UPDATE job SET ended = now(), error = nullif(concat_ws(E'\\n', error, {REASONS}), ''), "
+        "phase = CASE WHEN EXISTS ("
         "  SELECT 1 FROM job_run w JOIN run r ON r.id = w.run "
         "  WHERE w.job = job.id AND w.final AND r.state <> 'done') "
         "  OR job.error IS NOT NULL OR EXISTS ("

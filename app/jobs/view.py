@@ -58,8 +58,10 @@ class View:
         ]
 
     def failures(self) -> list[str]:
-        """What went wrong, the job's own words first."""
-        own = [self.job.error] if self.job.error else []
+        """What went wrong, the job's own words first; of one that has ended, what had gone wrong by then."""
+        own = self.job.error.splitlines() if self.job.error else []
+        if self.job.phase in jobs.ENDED:
+            return own
         runs = [
             f"{run.task['id']}: {run.reason}" for run in self.runs if run.state in ("failed", "cancelled")
         ]

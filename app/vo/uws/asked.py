@@ -44,12 +44,12 @@ def control(fields: Fields, now: datetime) -> tuple[Control, list[str]]:
     said = (read(one, "phase") or "").upper()
     if said not in ("", "RUN"):
         wrong.append(f"PHASE={said[:50]} is not possible for a new job; it is RUN, or left out")
-    until = read(moment, "destruction")
+    until = read(destruction, "destruction")
     found = Control(
         run=said == "RUN",
         run_id=read(one, "runid") or None,
         execution_duration=read(seconds, "executionduration") or 0,
-        lifetime=None if until is None else max(timedelta(), until - now),
+        lifetime=None if until is None else until - now,
     )
     return found, wrong
 
@@ -89,6 +89,14 @@ def moment(fields: Fields, name: str) -> datetime | None:
     except ValueError:
         raise RequestError(f"{name.upper()}={text[:50]!r} is no time; write 2026-11-23T08:00:00Z") from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
+def destruction(fields: Fields, name: str) -> datetime | None:
+    """When a job is to be forgotten, a time to come."""
+    time = moment(fields, name)
+    if time is not None and time <= datetime.now(UTC):
+        raise RequestError(f"{name.upper()}={one(fields, name)} has passed; delete the job to forget it now")
+    return time
 
 
 def seconds(fields: Fields, name: str) -> int | None:

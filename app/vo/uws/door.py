@@ -181,11 +181,11 @@ class Door:
                 case "phase":
                     _phase(connection, job, asked.one(given, "phase").upper())
                 case "destruction":
-                    until = asked.moment(given, "destruction")
+                    until = asked.destruction(given, "destruction")
                     if until is None:
                         raise RequestError("DESTRUCTION=<time> is needed")
                     latest = row.created + submitting.LONGEST_LIFETIME
-                    jobs.change(connection, job, destruction=min(max(until, row.created), latest))
+                    jobs.change(connection, job, destruction=min(until, latest))
                 case "executionduration":
                     limit = asked.seconds(given, "executionduration")
                     if limit is None:

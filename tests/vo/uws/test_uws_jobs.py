@@ -185,14 +185,15 @@ def test_parameters_are_changed_while_the_job_is_pending_only(site: Site) -> Non
 
 
 def test_times_are_told_and_changed_as_uws_writes_them(site: Site) -> None:
-    job = site.create(EXECUTIONDURATION="30", DESTRUCTION="2026-12-01T10:00:00")
+    day, next_day = ((datetime.now(UTC) + timedelta(days=n)).date().isoformat() for n in (8, 9))
+    job = site.create(EXECUTIONDURATION="30", DESTRUCTION=f"{day}T10:00:00")
     assert site.text(job, "executionduration") == "30"
-    assert site.text(job, "destruction") == "2026-12-01T10:00:00Z"
+    assert site.text(job, "destruction") == f"{day}T10:00:00Z"
     assert site.change(job, "executionduration", EXECUTIONDURATION="60").status_code == 303
-    assert site.change(job, "destruction", DESTRUCTION="2026-12-02T12:00:00+02:00").status_code == 303
+    assert site.change(job, "destruction", DESTRUCTION=f"{next_day}T12:00:00+02:00").status_code == 303
     seen = parse_job(BytesIO(site.client.get(job).content))
     assert seen.executionduration.sec == 60
-    assert seen.destruction.isot == "2026-12-02T10:00:00.000"
+    assert seen.destruction.isot == f"{next_day}T10:00:00.000"
     for part in ("executionduration", "destruction"):
         for given in ({}, {part.upper(): "soon"}):
             assert site.change(job, part, **given).status_code == 400
@@ -200,13 +201,32 @@ def test_times_are_told_and_changed_as_uws_writes_them(site: Site) -> None:
     assert site.change(job, "executionduration", EXECUTIONDURATION="5").status_code == 409
 
 
-@pytest.mark.parametrize("asked", ["9999-12-31T23:59:59", "0001-01-01T00:00:00+23:59"])
-def test_a_destruction_time_that_no_calendar_has_is_brought_into_bounds(site: Site, asked: str) -> None:
-    made = datetime.now(UTC)
+def test_a_destruction_time_that_no_calendar_has_is_brought_into_bounds(site: Site) -> None:
+    asked, made = "9999-12-31T23:59:59", datetime.now(UTC)
     for job in (site.create(DESTRUCTION=asked), site.create()):
         assert site.change(job, "destruction", DESTRUCTION=asked).status_code == 303
         told = datetime.fromisoformat(site.text(job, "destruction"))
         assert made - timedelta(seconds=2) <= told <= made + timedelta(days=366)
+
+
+@pytest.mark.parametrize("asked", ["2001-01-01", "0001-01-01T00:00:00+23:59"])
+def test_a_destruction_time_that_has_passed_is_refused(site: Site, asked: str) -> None:
+    refused = site.client.post("/jobs", data={"dp_id": site.science, "DESTRUCTION": asked})
+    assert (refused.status_code, "has passed" in refused.text) == (400, True)
+    job = site.create()
+    before = site.text(job, "destruction")
+    assert site.change(job, "destruction", DESTRUCTION=asked).status_code == 400
+    assert site.text(job, "destruction") == before
+
+
+def test_a_job_whose_time_has_come_is_gone_before_anybody_deletes_it(site: Site) -> None:
+    job = site.create()
+    with site.index.connection() as connection:
+        connection.execute(
+            "UPDATE job SET destruction = now() - interval '1 s' WHERE id = %s", [job.rpartition("/")[2]]
+        )
+    assert site.client.get(job).status_code == 404
+    assert job not in site.client.get("/jobs").text
 
 
 @pytest.mark.parametrize("how", ["DELETE", "ACTION"])
