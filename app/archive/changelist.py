@@ -13,6 +13,7 @@ from app.archive.difference import Held
 _CAUSES: Final = 20
 COLUMNS: Final = (
     "dp_id",
+    "asked",
     "path",
     "what",
     "before",
@@ -33,9 +34,9 @@ def rows(found: Changes) -> Iterator[tuple[object, ...]]:
         flags = (*apart.complete, *apart.certified, because)
         for slot in apart.slots:
             sides = [" ".join(held.dp_id for held in side) for side in (slot.before, slot.after)]
-            yield each.dp_id, slot.path, " ".join(slot.what), *sides, *flags
+            yield each.dp_id, each.asked, slot.path, " ".join(slot.what), *sides, *flags
         if not apart.slots:
-            yield each.dp_id, "", "", "", "", *flags
+            yield each.dp_id, each.asked, "", "", "", "", *flags
 
 
 def describe(found: Changes) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def describe(found: Changes) -> dict[str, Any]:
         "since": _utc(found.since),
         "until": _utc(found.until),
         "revisions": found.revisions,
-        "mode": found.mode,
+        "modes": found.modes,
         "compared": found.compared,
         "truncated": found.next is not None,
         "next": found.next,
@@ -53,10 +54,11 @@ def describe(found: Changes) -> dict[str, Any]:
 
 
 def changed(each: Changed) -> dict[str, Any]:
-    """One science frame as JSON."""
+    """One science frame as JSON; `asked` is the mode asked for, `mode` those that answered."""
     apart = each.difference
     return {
         "dp_id": each.dp_id,
+        "asked": each.asked,
         "complete": apart.complete,
         "certified": apart.certified,
         "mode": apart.mode,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from app.archive.difference import Difference, difference
 from app.archive.finding import BookView, Connection
@@ -41,16 +41,17 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A science frame with another answer, and what happened to the frames that make the difference."""
+    """A science frame with another answer to what is `asked`, and what happened to the frames that differ."""
 
     dp_id: str
+    asked: Mode
     difference: Difference
     causes: tuple[Happened, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changed ones of the compared frames, by dp_id.
+    """The changed ones of the compared frames, by dp_id; `modes` are those that were compared.
 
     `until` is the `since` of the next question: nothing that is not told here happened before it.
     `next` is what to go on behind, where more frames have to be compared; None when this is all.
@@ -59,7 +60,7 @@ class Changes:
     since: datetime
     until: datetime
     revisions: tuple[int, int]
-    mode: Mode
+    modes: tuple[Mode, ...]
     compared: int
     changed: tuple[Changed, ...]
     next: str | None = None
@@ -78,7 +79,7 @@ def changes(
     index: Index,
     since: datetime,
     *,
-    mode: Mode = "Raw2Raw",
+    mode: Mode | None = None,
     instrument: str | None = None,
     after: str = "",
     limit: int = MOST_COMPARED,
@@ -86,13 +87,15 @@ def changes(
 ) -> Changes:
     """What has changed since a moment (with a time zone) for the frames behind the dp_id `after`.
 
-    At most `limit` frames are compared. Raises RequestError where more than `most_undone` frames would have
-    to be undone (None: no matter how many), for that keeps others from writing.
+    Without a `mode` the answers to both are compared; where Raw2Raw answered for Raw2Master, and does so now,
+    it is told once. At most `limit` frames are compared. Raises RequestError where more than `most_undone`
+    frames would have to be undone (None: no matter how many), for that keeps others from writing.
     """
+    modes: tuple[Mode, ...] = (mode,) if mode else get_args(Mode)
     with index.connection() as connection, connection.transaction():
         revisions = revision_at(connection, since), index.rules(connection).revision
         if revisions[0] == revisions[1]:
-            return Changes(since, _until(connection), revisions, mode, 0, ())
+            return Changes(since, _until(connection), revisions, modes, 0, ())
         lock(connection)
         until, now = _until(connection), index.rules(connection)
         happened = _happened(connection, since)
@@ -103,16 +106,17 @@ def changes(
             then = _rules_then(connection, now, happened, revisions[0])
             found |= _suspects(connection, then, happened)
             page, rest = _page(connection, found, wanted, after, limit)
-            before = dict(_answers(connection, then, list(page), mode))
-        present = dict(_answers(connection, now, list(before), mode))
+            before = dict(_answers(connection, then, list(page), modes))
+        present = dict(_answers(connection, now, list(page), modes))
     changed = []
-    for dp_id, tree in before.items():
-        apart = difference(tree, present[dp_id])
-        if apart:
+    for (dp_id, asked), tree in before.items():
+        apart = difference(tree, present[dp_id, asked])
+        told = len(modes) > 1 and asked not in apart.mode
+        if apart and not told:
             causes = _causes(apart.names | {dp_id}, page[dp_id], happened, now)
-            changed.append(Changed(dp_id, apart, tuple(causes)))
+            changed.append(Changed(dp_id, asked, apart, tuple(causes)))
     last = list(page)[-1] if rest else None
-    return Changes(since, until, (revisions[0], now.revision), mode, len(page), tuple(changed), last)
+    return Changes(since, until, (revisions[0], now.revision), modes, len(page), tuple(changed), last)
 
 
 def _until(connection: Connection) -> datetime:
@@ -233,8 +237,8 @@ class _Remembering(BookView):
 
 
 def _answers(
-    connection: Connection, rules: Rules, dp_ids: Sequence[str], mode: Mode
-) -> Iterator[tuple[str, Tree]]:
+    connection: Connection, rules: Rules, dp_ids: Sequence[str], modes: Sequence[Mode]
+) -> Iterator[tuple[tuple[str, Mode], Tree]]:
     views: dict[int, BookView] = {}
 
     def view(on: Connection, book: Rulebook, number: int, own: Sequence[Breakpoint], at: int) -> BookView:
@@ -243,7 +247,8 @@ def _answers(
         return views[number]
 
     for dp_id in dp_ids:
-        yield dp_id, answer(connection, rules, dp_id, mode, view=view)
+        for mode in modes:
+            yield (dp_id, mode), answer(connection, rules, dp_id, mode, view=view)
 
 
 def _causes(names: Collection[str], instrume: str, happened: _Since, now: Rules) -> list[Happened]:

@@ -29,9 +29,7 @@ from app.worker.notify import notify
 @click.option(
     "--mode",
     type=click.Choice(get_args(Mode), case_sensitive=False),
-    default="Raw2Raw",
-    show_default=True,
-    help="Compare the answers of this mode.",
+    help="Compare the answers to this mode only.  [default: both]",
 )
 @click.option(
     "--format",
@@ -43,7 +41,7 @@ from app.worker.notify import notify
 )
 @click.option("--notify", "telling", is_flag=True, help="Tell CALSEL_WEBHOOK what it has not been told yet.")
 def changes_command(
-    since: datetime | None, instrument: str | None, mode: Mode, form: str, telling: bool
+    since: datetime | None, instrument: str | None, mode: Mode | None, form: str, telling: bool
 ) -> None:
     """List the science frames whose best answer is another than at a moment, and because of what.
 
@@ -62,7 +60,7 @@ def changes_command(
             _list(index, since.replace(tzinfo=UTC), instrument, mode, form)
 
 
-def _list(index: Index, since: datetime, instrument: str | None, mode: Mode, form: str) -> None:
+def _list(index: Index, since: datetime, instrument: str | None, mode: Mode | None, form: str) -> None:
     """Page by page, so that others can ingest in between."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     after: str | None = ""
@@ -103,7 +101,7 @@ def _text(each: Changed) -> str:
         )
         if before != after
     ]
-    lines = ["  ".join((each.dp_id, *flags))]
+    lines = ["  ".join((each.dp_id, each.asked, *flags))]
     for slot in apart.slots:
         before, after = (
             " ".join(held.dp_id for held in side) or "none" for side in (slot.before, slot.after)

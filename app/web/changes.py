@@ -20,13 +20,14 @@ _EXAMPLE: Final = {
     "since": "2026-11-22T08:00:00Z",
     "until": "2026-11-23T08:00:00Z",
     "revisions": [41, 57],
-    "mode": "Raw2Raw",
+    "modes": ["Raw2Raw", "Raw2Master"],
     "compared": 12,
     "truncated": False,
     "next": None,
     "changes": [
         {
             "dp_id": "UVES.2012-03-12T04:49:17.000",
+            "asked": "Raw2Raw",
             "complete": [True, True],
             "certified": [False, True],
             "mode": ["Raw2Raw", "Raw2Raw"],
@@ -53,9 +54,12 @@ _EXAMPLE: Final = {
 _DESCRIPTION: Final = f"""The science frames whose best answer has changed since a moment, with what each
 slot held before and holds now, and what happened to the frames that make the difference.
 
-Pairs are [before, after]. `until` is the `since` of the next question. A frame that is new since then is not
-listed: it had no answer. At most `limit` frames are compared at a time: where there are more, `truncated` is
-true, `next` is the `after` of the request for the rest, and a `Link` header leads there.
+Pairs are [before, after]. Both modes are compared unless `mode` says which: `asked` is the one that is told
+of; where Raw2Raw answered for Raw2Master before and does now, it is told once.
+
+`until` is the `since` of the next question. A frame that is new since then is not listed: it had no answer.
+At most `limit` frames are compared at a time: where there are more, `truncated` is true, `next` is the
+`after` of the request for the rest, and a `Link` header leads there.
 
 The answer as it was is computed by undoing what has happened since, for at most {MOST_UNDONE} frames."""
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -80,7 +84,7 @@ _PARAMETERS: Final = [
         format="date-time",
     ),
     parameter("instrument", "of this instrument only: the name of its rules, or INSTRUME", "uves"),
-    parameter("mode", "the answer to what", "Raw2Raw", type="string", enum=list(_MODES)),
+    parameter("mode", "the answer to this mode only", "Raw2Raw", type="string", enum=list(_MODES)),
     parameter("after", "compare frames behind this dp_id only"),
     parameter(
         "limit",
@@ -122,7 +126,7 @@ def router() -> APIRouter:
         found = changes(
             index,
             since,
-            mode=next((each for each in _MODES if each == mode), "Raw2Raw"),
+            mode=next((each for each in _MODES if each == mode), None),
             instrument=instrument,
             after=after or "",
             limit=limit,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 from datetime import datetime
-from typing import Final, get_args
+from typing import Final
 
 import httpx
 import orjson
@@ -20,13 +20,11 @@ from app.archive.changes import changes
 from app.archive.finding import Connection
 from app.archive.index import Index
 from app.errors import CalselError
-from app.tree import Mode
 
 LOG: Final = logging.getLogger("calsel.notify")
 # Session-wide, so that of several workers one looks; next to the index's own lock (app.archive.storing).
 _LOCK: Final = 0x_CA15E2
 _TIMEOUT_S: Final = 20.0
-_MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 
 class WebhookError(CalselError):
@@ -68,15 +66,14 @@ def _told(connection: Connection, url: str) -> datetime:
 def _tell(index: Index, connection: Connection, url: str, secret: str | None, since: datetime) -> int | None:
     count = 0
     until: datetime | None = None
-    for mode in _MODES:
-        after: str | None = ""
-        while after is not None:
-            found = changes(index, since, mode=mode, after=after, most_undone=None)
-            until = min(until or found.until, found.until)
-            if found.changed:
-                _post(url, orjson.dumps(describe(found)), secret)
-                count += len(found.changed)
-            after = found.next
+    after: str | None = ""
+    while after is not None:
+        found = changes(index, since, after=after, most_undone=None)
+        until = min(until or found.until, found.until)
+        if found.changed:
+            _post(url, orjson.dumps(describe(found)), secret)
+            count += len(found.changed)
+        after = found.next
     connection.execute("UPDATE changes_told SET until = %s WHERE url = %s", [until, url])
     connection.commit()
     if count:

@@ -190,11 +190,23 @@ def test_a_master_matters_once_it_is_certified_and_only_to_who_asks_for_masters(
         put(archive, make(name, "", 55000.5, **{"PRO.CATG": category}))
     assert paths(archive, then, mode="Raw2Master") == {}
     say(archive, "certified", "MB", "MF")
-    assert paths(archive, then) == {}
-    found = changes(archive, then, mode="Raw2Master")
-    assert [(each.dp_id, each.difference.mode) for each in found.changed] == [
-        ("SCI0X", ("Raw2Raw", "Raw2Master"))
-    ]
+    assert paths(archive, then, mode="Raw2Raw") == {}
+    for modes in ({}, {"mode": "Raw2Master"}):
+        found = changes(archive, then, **modes)
+        assert [(each.dp_id, each.asked, each.difference.mode) for each in found.changed] == [
+            ("SCI0X", "Raw2Master", ("Raw2Raw", "Raw2Master"))
+        ]
+
+
+def test_where_raw_files_answer_for_masters_a_change_is_told_once(archive: Index, make: MakeFrame) -> None:
+    then = now(archive)
+    for n in range(3):
+        put(archive, make(f"NEAR{n}", "BIAS", 55000.3 + n / 1000, **{"TPL.START": "tNEAR"}))
+    found = changes(archive, then)
+    assert found.modes == ("Raw2Raw", "Raw2Master")
+    assert [(each.dp_id, each.asked) for each in found.changed] == [("SCI0X", "Raw2Raw")]
+    (alone,) = changes(archive, then, mode="Raw2Master").changed
+    assert (alone.asked, alone.difference.slots) == ("Raw2Master", found.changed[0].difference.slots)
 
 
 def test_a_static_file_concerns_every_frame(archive: Index, make: MakeFrame) -> None:
