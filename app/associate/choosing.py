@@ -240,6 +240,8 @@ def needed(wanted: Wanted, asker: Asker, makers: Sequence[str], seen: Sequence[C
     for mine, given in condition.joins:
         parts.append(f"{mine} = {asker.keywords.get(given, 'undefined: no file can match')}")
     low, high = condition.window(asker.keywords)
+    if asker.wish.latest and makers:  # a quick look takes the last master before, however old
+        low, high = -math.inf, math.inf if asker.middle is None else asker.middle
     if math.isfinite(low) or math.isfinite(high):
         parts.append(f"MJD-OBS {_moment(low, 'from')}{_moment(high, 'to')}".rstrip())
     parts += [clause.text for clause in condition.clauses if clause.residual]

@@ -36,7 +36,7 @@ def _account() -> str:
 @click.option("--reject", is_flag=True, help="Take the certification away.")
 @click.option("--hide", is_flag=True, help="Bad quality: never choose it again.")
 @click.option("--show", is_flag=True, help="Undo --hide.")
-@click.option("--reason", default="", help="Why; kept in the history.")
+@click.option("--reason", default="", help="Why, kept in the history; --reject and --hide need it.")
 @click.option("--who", default=_account, help="Who says so; kept in the history.  [default: you]")
 @click.option(
     "--scored",
@@ -78,6 +78,8 @@ def certify_command(
         return
     if not dp_ids:
         raise click.UsageError("name the frames: DP_IDS, or --scored good")
+    if (reject or hide) and not reason.strip():
+        raise click.UsageError("--reject and --hide need --reason: why, for the history")
     verdict: Verdict = "rejected" if reject else "hidden" if hide else "shown" if show else "certified"
     with open_index(config.read()) as index, index.writing() as (connection, books):
         count = judge(connection, books, dp_ids, verdict, who, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from app.archive.books import compiled
@@ -25,11 +26,13 @@ def faults(
     """
     rows = connection.execute("SELECT text, name FROM book WHERE active ORDER BY name").fetchall()
     own = {name.partition(".")[0] for _, name in rows}
+    wrong: list[str] = []
     if instrument and instrument not in own:
-        return [f"instrument: no active rulebook covers {instrument!r}; there are {_said(own)}"]
+        wrong = [f"instrument: no active rulebook covers {instrument!r}; there are {_said(own)}"]
+        instrument = ""
     wanted = sorted(recipes)
     if not (until or wanted or action):
-        return []
+        return wrong
     found = connection.execute("SELECT DISTINCT instrume FROM frame WHERE dp_id = ANY(%s)", [list(dp_ids)])
     instrumes = {str(instrume) for (instrume,) in found}
     books = [
@@ -39,8 +42,9 @@ def faults(
     ]
     whose = ", ".join(sorted(instrumes)) or instrument
     if not whose:
-        return []
-    return [*_until(books, whose, until), *_recipes(books, whose, wanted), *_action(books, whose, action)]
+        return wrong
+    checks = (_until(books, whose, until), _recipes(books, whose, wanted), _action(books, whose, action))
+    return [*wrong, *itertools.chain(*checks)]
 
 
 def _until(books: Sequence[Rulebook], whose: str, until: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from app.jobs.keys import until, wanted_runs, with_parameters
 from app.jobs.request import CALIBRATION, Request, read_request
 from app.jobs.sharing import share
 from app.plan import make_plan
-from app.rulebook import night_number
+from app.rulebook import Rulebook, night_number
 from app.tree import Tree, uncertified
 from processing.recipes import PACKAGING
 
@@ -98,7 +98,12 @@ def _plan(index: Index, request: Request, pipeline_of: Callable[[str], str]) -> 
                         f"{', '.join(sorted(whole))}"
                     )
             planned.add(wanted_runs(plan, pipeline_of, final))
-        except (PlanError, UnknownFrameError) as error:
+        except PlanError as error:
+            calibration = tree.root.step is None and tree.root.category.startswith(CALIBRATION)
+            hint = "; strategy=qc1 reduces calibrations" if calibration and request.strategy != "qc1" else ""
+            planned.errors.append(f"{error}{hint}")
+            continue
+        except UnknownFrameError as error:
             planned.errors.append(str(error))
             continue
         planned.answers.append(
@@ -134,13 +139,16 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
         nights = (night_number(request.night), night_number(request.last_night))
         rows = connection.execute(_GROUPS, [CALIBRATION, list(own), *nights]).fetchall()
         steps = {action.name for book in own.values() for action in book.actions.values() if action.step}
+        if request.until:  # of a period each group is asked for itself, not for what it needs
+            steps &= _makers(own.values(), request.until)
         groups = [(action, dp_id) for action, dp_id in rows if action in steps]
         if not groups:
             jobs.fail(
                 connection,
                 parent.id,
-                f"no group of {request.instrument} calibrations that a recipe reduces from "
-                f"{request.night} to {request.last_night}"
+                f"no group of {request.instrument} calibrations that a recipe reduces"
+                + (f" to {request.until}" if request.until else "")
+                + f" from {request.night} to {request.last_night}"
                 + ("" if own else f"; no rulebook of {request.instrument!r} is active"),
             )
             return
@@ -159,6 +167,16 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
             )
             jobs.start(connection, child)
             call_planner(connection, child, parent.priority)
+
+
+def _makers(books: Iterable[Rulebook], category: str) -> set[str]:
+    """The actions that promise a PRO.CATG, or may, as a rule computes theirs."""
+    return {
+        action.name
+        for book in books
+        for action in book.actions.values()
+        if any(promise.category in (category, None) for promise in action.promises)
+    }
 
 
 def _child(parameters: Mapping[str, Sequence[str]], action: str, dp_id: str) -> dict[str, list[str]]:

@@ -217,10 +217,7 @@ class _Reader:
 
     def _priority(self, strategy: Strategy) -> int:
         text = self._one("priority") or str(PRIORITIES[strategy])
-        try:
-            number = int(text)
-        except ValueError:
-            number = HIGHEST + 1
+        number = int(text) if _NUMBERS["int"].fullmatch(text) else HIGHEST + 1
         if not LOWEST <= number <= HIGHEST:
             self.wrong.append(f"priority: {text!r} is no whole number from {LOWEST} to {HIGHEST}")
         return number

@@ -122,7 +122,7 @@ def test_certify_hide_show_and_reject_say_what_they_did(calsel: Calsel, few: lis
         calsel("certify", names[0], "--hide", "--reason", "light leak", "--who", "me").stdout == "1 hidden\n"
     )
     assert calsel("certify", names[0], "--show").stdout == "1 shown\n"
-    assert calsel("certify", names[0], "--reject").stdout == "1 rejected\n"
+    assert calsel("certify", names[0], "--reject", "--reason", "stripes").stdout == "1 rejected\n"
 
 
 def test_a_hidden_calibration_is_not_chosen_until_it_is_shown(
@@ -131,7 +131,7 @@ def test_a_hidden_calibration_is_not_chosen_until_it_is_shown(
     calsel("ingest", frames, "--certified")
     flats = truth.expected[truth.uves_science]["MASTER_FLAT_BLUE"]
     assert flats[0] in calsel("associate", truth.uves_science).stdout
-    calsel("certify", *flats, "--hide")
+    calsel("certify", *flats, "--hide", "--reason", "clouds")
     assert flats[0] not in calsel("associate", truth.uves_science).stdout
     calsel("certify", *flats, "--show")
     assert flats[0] in calsel("associate", truth.uves_science).stdout
@@ -142,12 +142,15 @@ def test_an_unknown_dp_id_stops_a_verdict_and_changes_nothing(
     calsel: Calsel, few: list[Path], option: str
 ) -> None:
     calsel("ingest", few[0])
-    told = calsel("certify", few[0].stem, "UVES.unknown", option)
+    told = calsel("certify", few[0].stem, "UVES.unknown", option, "--reason=dust")
     assert (told.exit_code, told.stdout) == (1, "")
     assert "dp_id 'UVES.unknown' is not in this archive" in told.stderr
 
 
 def test_two_verdicts_at_once_are_refused(calsel: Calsel) -> None:
+    for option in ("--reject", "--hide"):
+        told = calsel("certify", "UVES.x", option)
+        assert (told.exit_code, "--reject and --hide need --reason" in told.stderr) == (2, True)
     told = calsel("certify", "UVES.x", "--reject", "--hide")
     assert told.exit_code == 2
     assert "--reject, --hide and --show exclude each other" in told.stderr

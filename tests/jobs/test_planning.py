@@ -214,14 +214,14 @@ def test_everything_that_is_wrong_is_told_at_once(index: Index) -> None:
         "mode": ["Raw2Nothing"],
         "strategy": ["slow"],
         "night": ["yesterday"],
-        "priority": ["1000"],
+        "priority": ["5_0"],
         "naco_img_dark.x": ["1"],
         "colour": ["blue"],
     }
     with index.connection() as connection, pytest.raises(RequestError) as told:
         submit(connection, wrong)
     lines = str(told.value).splitlines()
-    for word in ("NACO.1", "Raw2Nothing", "slow", "yesterday", "1000", "naco_img_dark", "colour"):
+    for word in ("NACO.1", "Raw2Nothing", "slow", "yesterday", "5_0", "naco_img_dark", "colour"):
         assert sum(word in line for line in lines) == 1, (word, lines)
 
 
@@ -274,6 +274,34 @@ def test_parameters_of_a_recipe_that_the_rulebooks_run_are_taken_for_frames_and_
     plan_job(index, child.id, lambda recipe: "naco/1")
     with index.connection() as connection:
         assert jobruns.runs_of(connection, child.id)[0].task["parameters"][-1] == "--debug=TRUE"
+
+
+def test_of_a_period_with_until_only_the_groups_that_make_it_are_asked_for(index: Index) -> None:
+    nights = {**PERIOD, "last_night": "2012-03-17"}
+    whole, darks = planned(index, **nights), planned(index, until="NACO_IMG_DARK_AVG", **nights)
+    with index.connection() as connection:
+        asked = [
+            [child.parameters["action"] for child in jobs.children(connection, each.id)]
+            for each in (whole, darks)
+        ]
+    assert ["ACTION_TIMGFLAT"] in asked[0]
+    assert asked[1] == [each for each in asked[0] if each == ["ACTION_DARK"]] != []
+    none = planned(index, until="COADDED_IMG", **nights)
+    assert (none.phase, str(none.error).partition(" from ")[0]) == (
+        "ERROR",
+        "no group of naco calibrations that a recipe reduces to COADDED_IMG",
+    )
+
+
+def test_a_calibration_that_is_asked_for_as_science_is_led_to_qc1(index: Index) -> None:
+    job = planned(index, dp_id=DARK.dp_ids()[0])
+    assert (job.phase, str(job.error).endswith("; strategy=qc1 reduces calibrations")) == ("ERROR", True)
+
+
+def test_a_wrong_instrument_hides_no_other_fault(index: Index) -> None:
+    with index.connection() as connection, pytest.raises(RequestError) as told:
+        submit(connection, {"dp_id": [SCIENCE], "instrument": ["x"], "until": ["NOTHING"]})
+    assert [line.partition(":")[0] for line in str(told.value).splitlines()][-2:] == ["instrument", "until"]
 
 
 def test_an_action_is_asked_for_a_calibration_of_several_groups(index: Index) -> None:
