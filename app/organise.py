@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from app.classify import Classified, raw_type
 from app.header import UNDEFINED, Maybe, Undefined
@@ -14,6 +14,9 @@ from app.oca.evaluate import EMPTY, Keywords
 from app.rulebook import NOT_INHERITED, ActionBook, OrgBook, Promise, Rulebook
 
 State: TypeAlias = Literal["ok", "hidden", "small"]
+
+# What tells a virtual product from a real file (facts of Gasgano's own rules: `VIRTUAL is undefined`).
+VIRTUAL: Final = "VIRTUAL"
 
 # An exposure adds at most a day to the time a frame is ranked by, so that an index on the mid
 # exposure can be searched by limits of MJD-OBS.
@@ -103,7 +106,7 @@ def virtual_keywords(promise: Promise, primary: Mapping[str, Maybe]) -> dict[str
         keywords[key] = value(primary, EMPTY, EMPTY)
     if keywords.get("DO.CATG", UNDEFINED) is UNDEFINED:
         keywords["DO.CATG"] = keywords.get("PRO.CATG", UNDEFINED)
-    keywords["VIRTUAL"] = True
+    keywords[VIRTUAL] = True
     return keywords
 
 
@@ -123,7 +126,7 @@ def exposed(action: ActionBook, group_keywords: Mapping[str, Maybe]) -> bool:
 def time_of(keywords: Mapping[str, Maybe]) -> float | None:
     """MJD-OBS in days, None where there is none."""
     value = keywords.get("MJD-OBS", UNDEFINED)
-    if isinstance(value, (Undefined, str)) or not math.isfinite(value):
+    if isinstance(value, (Undefined, str, bool)) or not math.isfinite(value):
         return None
     return float(value)
 

@@ -7,13 +7,14 @@ content that is activated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Final
 
 from app.archive.finding import Connection
 from app.errors import RuleError
-from app.rulebook import Library, Rulebook, library, night_date, night_number, read_book
+from app.rulebook import Library, Rulebook, library, night_date, night_number, night_of, read_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +51,22 @@ def record(
     nights: tuple[int, int],
     mode: str,
     counts: tuple[int, int],
-) -> bool:
+) -> str:
     """Record that the diff of these versions of an instrument was shown, if the old ones are the active ones.
 
     A single old version may be one of several active ones: then the new one is looked at in its place.
-    `counts`: frames compared, frames that would change. Returns whether it was recorded.
+    `counts`: frames compared, frames that would change. Returns why it was not recorded; "" when it was.
     """
     olds, news = list(old), list(new)
     if not olds or not news:
-        return False
+        return _NOT_ACTIVE
     instrument = news[0].instrument
     active = {_version(book) for book in active_library(connection, instrument).books}
     before, after = ({_version(book) for book in books} for books in (olds, news))
     if not before or not before <= active:
-        return False
+        return _NOT_ACTIVE
+    if not counts[0] and (there := _science(connection, news)):
+        return f"no science frame is of these nights; the archive has some from {there[0]} to {there[1]}"
     connection.execute(
         "INSERT INTO book_diff (instrument, old, new, first_night, last_night, mode, compared, changed) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -76,7 +79,22 @@ def record(
             *counts,
         ],
     )
-    return True
+    return ""
+
+
+_NOT_ACTIVE: Final = "OLD is not what is active"
+
+
+def _science(connection: Connection, books: Sequence[Rulebook]) -> tuple[date, date] | None:
+    """The first and the last night of the science frames that these books are for; None without any."""
+    row = connection.execute(
+        "SELECT min(mjd), max(mjd) FROM frame "
+        "WHERE instrume = ANY(%s) AND keywords ->> 'DPR.CATG' = 'SCIENCE'",
+        [[name for book in books for name in book.instrumes]],
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return night_date(night_of(row[0])), night_date(night_of(row[1]))
 
 
 def looked_at(connection: Connection, wanted: Library) -> Iterator[tuple[str, list[Looked] | None]]:

@@ -1,4 +1,4 @@
-"""Which rules of a book no answer of its table ever used."""
+"""Which rules of a book no answer of its table ever used, and which keywords no header of its pool has."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from app.classify import classify
 from app.craft.places import Kind, comment
 from app.craft.trials import Trial, at
-from app.organise import time_of
+from app.oca.terms import keys
+from app.organise import VIRTUAL, time_of
 from app.rulebook import Rulebook, RuleRef, night_of
 from app.tree import Slot, Tree, walk
 
@@ -25,9 +26,10 @@ class Line:
 
     Used means: a classification rule that fired for a file of an answer, an organisation rule and an action
     of a group in it, an association that chose something. `rows` of the table name the association's choice.
+    A keyword stands here only where no header of the pool has it: it may be misspelt.
     """
 
-    kind: Kind
+    kind: Kind | Literal["keyword"]
     name: str
     ref: RuleRef
     used: bool
@@ -73,11 +75,11 @@ def _coverage(book: Rulebook, trial: Trial, rows: Mapping[RuleRef, int]) -> Cove
     for name in names:
         used |= {RuleRef(book.name, line) for line in classify(book, trial.headers[name])[2]}
     text = book.text.splitlines()
-    lines = sorted(_rules(book), key=lambda each: each[2].line)
+    lines = sorted((*_rules(book), *_unseen(book, trial)), key=lambda each: each[2].line)
     return Coverage(
         book.name,
         tuple(
-            Line(kind, name, ref, ref in used, rows.get(ref, 0), excuse(text, ref.line))
+            Line(kind, name, ref, kind != "keyword" and ref in used, rows.get(ref, 0), excuse(text, ref.line))
             for kind, name, ref in lines
         ),
     )
@@ -105,6 +107,17 @@ def _rules(book: Rulebook) -> Iterator[tuple[Kind, str, RuleRef]]:
         for wanted in action.wanted:
             if wanted.maximum:
                 yield "association", f"{action.name} / {wanted.label}", wanted.ref
+
+
+def _unseen(book: Rulebook, trial: Trial) -> Iterator[tuple[Literal["keyword"], str, RuleRef]]:
+    """The keywords that rules read and neither a header of the pool has nor a rule or the service makes."""
+    known = {name for header in trial.headers.values() for name in header.to_dict()} | {VIRTUAL}
+    known |= {assign.key for assign in book.rules.assigns}
+    for condition in book.rules.conditions:
+        for key in keys(condition):
+            if key.scope != "SIG" and key.name not in known:
+                known.add(key.name)
+                yield "keyword", key.name, RuleRef(book.name, key.pos.line)
 
 
 def _rows(trial: Trial) -> Counter[RuleRef]:

@@ -133,6 +133,24 @@ class RuleFile:
     org_rules: tuple[OrgRule, ...] = ()
     actions: tuple[Action, ...] = ()
 
+    @property
+    def conditions(self) -> tuple[Expr, ...]:
+        """Those of classification, organisation and associations."""
+        return (
+            *(rule.condition for rule in self.class_rules),
+            *(rule.condition for rule in self.org_rules),
+            *(rule.condition for action in self.actions for rule in action.associations),
+        )
+
+    @property
+    def assigns(self) -> tuple[Assign, ...]:
+        """Those of classification and of products."""
+        products = [product for action in self.actions for product in action.products]
+        return (
+            *(assign for rule in self.class_rules for assign in rule.assigns),
+            *(assign for product in products for assign in product.assigns),
+        )
+
     def __str__(self) -> str:
         statements = (*self.class_rules, *self.org_rules, *self.actions)
         return "".join(f"{statement}\n\n" for statement in statements)

@@ -13,6 +13,7 @@ from app.rulebook.library import BOOK_NAME, EMPTY, INSTRUME, covered
 from app.rulebook.suspects import suspects
 
 # Keywords whose values rules make up; a value of one that nothing assigns can never be met.
+_DPR = ("DPR.CATG", "DPR.TYPE", "DPR.TECH")
 _CATEGORIES = ("RAW.TYPE", "DO.CATG", "DO.CLASS", "REFLEX.CATG", "PACK.DIR")
 
 
@@ -25,12 +26,12 @@ def check(
     """What a parser cannot see, in the order of the lines.
 
     Errors: no classification rule, an action that is executed but not defined, or defined twice.
-    Warnings: a book that does not say whose files it is for, arithmetic on text, actions that are never
-    executed, organisation and association rules on a category that nothing assigns or makes, recipes that
-    are not among `installed` (None: not checked), science without a product, groups that are no groups,
-    actions that need their own product, associations that no product can satisfy, plans wider than the
-    extended validity, makers of one category with different keys, keywords of the instrument that are not
-    in its `dictionary` (None: not checked).
+    Warnings: a book that does not say whose files it is for, arithmetic on text, a DPR keyword that is
+    none, actions that are never executed, organisation and association rules on a category that nothing
+    assigns or makes, recipes that are not among `installed` (None: not checked), science without a product,
+    groups that are no groups, actions that need their own product, associations that no product can satisfy,
+    windows that are empty, plans wider than the extended validity, makers of one category with different
+    keys, keywords of the instrument that are not in its `dictionary` (None: not checked).
     """
     lines = file.read_bytes().decode("utf-8", "replace").splitlines()
     name = file.name
@@ -43,7 +44,7 @@ def check(
     for severity, pos, message in (
         *_empty(rules),
         *_whose(lines, name),
-        *_arithmetic(rules),
+        *_expressions(rules),
         *_actions(rules),
         *_organisation(rules),
         *_associations(rules),
@@ -71,21 +72,14 @@ def _whose(lines: list[str], name: str) -> Iterator[_Finding]:
         yield "warning", Pos(1, 1), f"no '// INSTRUME: …' in the first ten lines: the book is for {own}"
 
 
-def _arithmetic(rules: RuleFile) -> Iterator[_Finding]:
-    """A sum with a text is never defined, so no comparison with it is true."""
-    associations = [rule for action in rules.actions for rule in action.associations]
-    products = [product for action in rules.actions for product in action.products]
-    tops = [
-        *(rule.condition for rule in rules.class_rules),
-        *(rule.condition for rule in rules.org_rules),
-        *(rule.condition for rule in associations),
-        *(assign.value for rule in rules.class_rules for assign in rule.assigns),
-        *(assign.value for product in products for assign in product.assigns),
-    ]
-    for top in tops:
+def _expressions(rules: RuleFile) -> Iterator[_Finding]:
+    """A sum with a text is never defined, and there are three keywords DPR (DICD): no comparison is true."""
+    for top in (*rules.conditions, *(assign.value for assign in rules.assigns)):
         for expr in _parts(top):
             if isinstance(expr, Arith) and {type(expr.left), type(expr.right)} & {Text, Truth}:
                 yield "warning", expr.pos, f"{expr} is never defined: arithmetic is for numbers"
+            if isinstance(expr, Key) and expr.name.startswith("DPR.") and expr.name not in _DPR:
+                yield "warning", expr.pos, f"no header has {expr.name}: there are {', '.join(_DPR)}"
 
 
 def _parts(expr: Expr) -> Iterator[Expr]:

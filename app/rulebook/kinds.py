@@ -43,13 +43,8 @@ def expected_kinds(rules: RuleFile) -> Mapping[str, Expected]:
 
     A keyword that is compared with both, or with text that reads as a number, may be either.
     """
-    conditions = [
-        *(rule.condition for rule in rules.class_rules),
-        *(rule.condition for rule in rules.org_rules),
-        *(rule.condition for action in rules.actions for rule in action.associations),
-    ]
     found: dict[str, list[Expected | None]] = defaultdict(list)
-    for condition in conditions:
+    for condition in rules.conditions:
         for name, expected in _said(condition):
             found[name].append(expected)
     alike = {
@@ -68,7 +63,9 @@ def mistyped(kinds: Mapping[str, Expected], keywords: Mapping[str, Maybe], book:
     told = []
     for name, expected in kinds.items():
         value = keywords.get(name, UNDEFINED)
-        kind = kind_of(value)
+        # What the service itself reads is never a logical value; to a rule `T` may be equal to 1 or "T".
+        logical = isinstance(value, bool) and not expected.line
+        kind = "logical" if logical else kind_of(value)
         if kind is not None and kind != expected.kind:
             who = f"{book}:{expected.line} compares it with" if expected.line else "it has to be"
             told.append(f"{name} in the header is {_A[kind]}, and {who} {_A[expected.kind]}; {_MEND}")
@@ -92,7 +89,7 @@ def unlike(
     return told
 
 
-_A: Final[Mapping[Kind, str]] = MappingProxyType({"number": "a number", "text": "text"})
+_A: Final = MappingProxyType({"number": "a number", "text": "text", "logical": "a logical value"})
 _MEND: Final = "correct the header and ingest the file again"
 
 

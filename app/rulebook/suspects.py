@@ -53,6 +53,9 @@ def _limits(rule: Association, condition: Condition) -> Iterator[Finding]:
     if least > most > 0:
         yield rule.pos, f"{rule.label} wants at least {least} files and at most {most}"
     plan, extended = spans(condition)
+    if any(low > high for low, high in (plan, extended)):
+        yield rule.pos, f"a window of {rule.label} is empty: it begins behind its end"
+        return
     windows = [("the plan", plan)] if condition.soft else []
     for what, window in [*windows, *(("a level", each) for each in wider(condition))]:
         if window[0] < extended[0] or window[1] > extended[1]:

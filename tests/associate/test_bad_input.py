@@ -90,6 +90,17 @@ def test_a_good_frame_is_answered_without_a_word(fill: Fill) -> None:
             ],
         ),
         (
+            {"MJD-OBS": True},
+            [
+                f"MJD-OBS in the header is a logical value, and it has to be a number; {MEND}",
+                "the frame has no MJD-OBS (days, a number), so no night picks its rulebook",
+            ],
+        ),
+        (
+            {"DPR.CATG": True},
+            [f"DPR.CATG in the header is a logical value, and it has to be text; {MEND}"],
+        ),
+        (
             {"DPR.CATG": 3},
             [f"DPR.CATG in the header is a number, and it has to be text; {MEND}"],
         ),
@@ -98,7 +109,7 @@ def test_a_good_frame_is_answered_without_a_word(fill: Fill) -> None:
             [f"DET.CHIPS in the header is text, and {NAME}:2 compares it with a number; {MEND}"],
         ),
     ],
-    ids=["instrument", "night", "no-time", "time", "name", "category", "rule"],
+    ids=["instrument", "night", "no-time", "time", "name", "logical-time", "logical", "category", "rule"],
 )
 def test_each_fault_of_a_frame_without_an_answer_has_its_own_words(
     fill: Fill, wrong: dict[str, Any], said: list[str]

@@ -9,7 +9,8 @@ from click.testing import Result
 from processing.simulate.truth import Truth
 
 Calsel = Callable[..., Result]
-BOOK = """if DPR.TYPE == "BIAS" then {
+BOOK = """// INSTRUME: TOY
+if DPR.TYPE == "BIAS" then {
   RAW.TYPE = "BIAS";
 }
 select execute(ACTION_BIAS) from inputFiles where RAW.TYPE == "BIAS" group by TPL.START;
@@ -42,7 +43,7 @@ def test_a_typo_is_shown_with_line_column_caret_and_the_word_that_was_meant(
     told = bare("rules", "check", book)
     assert told.exit_code == 1
     head, source, caret = told.stdout.splitlines()
-    assert head.startswith("toy.2000-01-01.oca:1:23: error: ")
+    assert head.startswith("toy.2000-01-01.oca:2:23: error: ")
     assert head.endswith("found 'thn' (did you mean 'then'?)")
     assert source.index("thn") == caret.index("^")
     assert told.stderr == "1 file, 1 error, 0 warnings\n"
@@ -52,7 +53,7 @@ def test_quiet_leaves_the_warnings_out_but_counts_them(bare: Calsel, rules: Path
     book = rules / "toy" / "toy.2000-01-01.oca"
     book.write_text(BOOK + "action NEVER { recipe none; }\n")
     loud, quiet = bare("rules", "check", book), bare("rules", "check", "-q", book)
-    assert loud.stdout.startswith("toy.2000-01-01.oca:9:1: warning: action NEVER is never executed\n")
+    assert loud.stdout.startswith("toy.2000-01-01.oca:10:1: warning: action NEVER is never executed\n")
     assert quiet.stdout == ""
     assert (loud.exit_code, quiet.exit_code) == (0, 0)
     assert loud.stderr == quiet.stderr == "1 file, 0 errors, 1 warning\n"
@@ -93,7 +94,7 @@ def test_a_book_with_an_error_is_not_activated_and_the_old_ones_stay(calsel: Cal
     (rules / "toy" / "toy.2000-01-01.oca").write_text(BOOK.replace("then", "thn"))
     told = calsel("rules", "activate", rules=rules)
     assert (told.exit_code, told.stdout) == (1, "")
-    assert told.stderr.startswith("calsel: toy.2000-01-01.oca:1:23: error: ")
+    assert told.stderr.startswith("calsel: toy.2000-01-01.oca:2:23: error: ")
     assert calsel("rules", "list").stdout == before
 
 
@@ -154,8 +155,8 @@ def test_coverage_names_what_no_table_used_and_fails_below_100_percent(calsel: C
     assert told.exit_code == 1
     assert told.stdout.splitlines() == [
         "toy.2000-01-01.oca: 33.3 % of 3 rules, 2 missing",
-        "  toy.2000-01-01.oca:4 organisation ACTION_BIAS: never used",
-        "  toy.2000-01-01.oca:5 action ACTION_BIAS: never used",
+        "  toy.2000-01-01.oca:5 organisation ACTION_BIAS: never used",
+        "  toy.2000-01-01.oca:6 action ACTION_BIAS: never used",
     ]
     book = tried / "toy" / "toy.2000-01-01.oca"
     text = BOOK.replace("select", "// not tried: a toy\nselect").replace(
@@ -163,6 +164,11 @@ def test_coverage_names_what_no_table_used_and_fails_below_100_percent(calsel: C
     )
     book.write_text(text)
     assert calsel("rules", "coverage", "toy", rules=tried).exit_code == 0
+    book.write_text(text.replace('DPR.TYPE == "BIAS"', 'DPR.TYPE == "BIAS" and DET.CURNAM is undefined'))
+    told = calsel("rules", "coverage", "toy", rules=tried)
+    assert (told.exit_code, told.stdout.splitlines()[1:]) == (
+        1, ["  toy.2000-01-01.oca:2 keyword DET.CURNAM: in no header of the pool"]
+    )  # fmt: skip
 
 
 def test_show_takes_an_instrument_a_version_a_file_and_a_night(

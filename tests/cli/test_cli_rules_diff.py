@@ -59,6 +59,14 @@ def test_what_nobody_has_looked_at_is_not_activated(filled: Calsel, rules: Path)
     assert "nights 2012-03-01 to 2012-03-31, Raw2Raw:" in told.stderr
 
 
+def test_a_look_at_nights_without_frames_is_none(filled: Calsel, rules: Path) -> None:
+    change(rules)
+    told = filled("rules", "diff", "active", rules / "naco", "--from", "1990-01-01", "--to", "1990-01-02")
+    why = "no science frame is of these nights; the archive has some from 2012-03-14 to 2012-03-14"
+    assert f"not recorded as looked at: {why}" in " ".join(told.stderr.split())
+    assert filled("rules", "activate").exit_code == 1
+
+
 def test_a_look_is_at_one_content_and_yes_needs_none(filled: Calsel, rules: Path) -> None:
     change(rules)
     filled("rules", "diff", "active", book_of(rules), *NIGHTS)

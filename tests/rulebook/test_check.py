@@ -119,6 +119,17 @@ def test_a_sound_text_has_no_findings(tmp_path: Path, text: str) -> None:
             ['11:92 warning inputFile.MJD-OBS - "1" is never defined: arithmetic is for numbers'],
         ),
         (
+            changed('if DPR.TYPE == "BIAS"', 'if DPR.TPYE == "BIAS"'),
+            ["1:4 warning no header has DPR.TPYE: there are DPR.CATG, DPR.TYPE, DPR.TECH"],
+        ),
+        (
+            changed(
+                'RAW.TYPE == "BIAS";\n  rec',
+                "MJD-OBS between inputFile.MJD-OBS + 3 and inputFile.MJD-OBS - 3;\n  rec",
+            ),
+            ["11:3 warning a window of MASTER_BIAS is empty: it begins behind its end"],
+        ),
+        (
             changed('SIG.FRAME == 1 and RAW.TYPE == "SCI"', 'SIG.FRAME == 1 and DO.CATG == "SCI_RAW"'),
             ["2:1 warning SCI is offered, but no rule organises it"],
         ),

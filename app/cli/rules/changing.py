@@ -89,7 +89,7 @@ def diff_command(
             tally = diff(index, asked, examples=examples, processes=_cores(), report=report)
         with index.connection() as connection:
             counts = tally.compared, tally.changed
-            seen = record(connection, asked.old.books, asked.new.books, nights, mode, counts)
+            unseen = record(connection, asked.old.books, asked.new.books, nights, mode, counts)
     match form:
         case "json":
             click.echo(orjson.dumps(telling.as_json(asked, tally)))
@@ -99,8 +99,8 @@ def diff_command(
             writer.writerows(telling.rows(tally))
         case _:
             click.echo(telling.as_text(asked, tally), nl=False)
-    if not seen:
-        click.echo("not recorded as looked at: OLD is not what is active", err=True)
+    if unseen:
+        click.echo(f"not recorded as looked at: {unseen}", err=True)
 
 
 def _cores() -> int:

@@ -47,7 +47,8 @@ def coverage_command(books: tuple[str, ...], everything: bool) -> None:
 
     Used are classification rules that fired for a file of an answer, organisation rules and actions of its
     groups, associations that chose something (with the number of rows that name what). A rule that cannot be
-    tried says why after `// not tried:`, in its line or the comment above it. Exit 1 below 100 %.
+    tried says why after `// not tried:`, in its line or the comment above it. A keyword that no header of the
+    pool has, which may be misspelt, is missing too. Exit 1 below 100 %.
     """
     missing = 0
     for trial in _trials(books):
@@ -64,7 +65,8 @@ def _print(found: Coverage, everything: bool) -> None:
         f"{found.book}: {found.percent:.1f} % of {len(found.lines)} rules, {len(found.missing)} missing"
     )
     for line in found.lines if everything else found.missing:
-        state = "used" if line.used else f"not tried: {line.excuse}" if line.excuse else "never used"
+        never = "in no header of the pool" if line.kind == "keyword" else "never used"
+        state = "used" if line.used else f"not tried: {line.excuse}" if line.excuse else never
         rows = f", {line.rows} rows" if everything and line.kind == "association" and line.used else ""
         click.echo(f"  {line.ref} {line.kind} {line.name}: {state}{rows}")
 
