@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from difflib import ndiff
@@ -14,8 +13,10 @@ from naive_groups import know
 from naive_rules import parse
 
 from app.archive.index import Index
+from app.archive.quality import add_breakpoints
 from app.archive.storing import store
 from app.classify import Frame
+from app.craft.trials import breakpoints_of
 from app.ingest import use_rules
 from app.rulebook import load_library
 from app.tree import Mode
@@ -35,8 +36,8 @@ class Opinions:
                 books,
                 [Frame(row.dp_id, row.header, certified=row.certified, hidden=row.hidden) for row in rows],
             )
-        table = folder / "breakpoints.json"
-        breakpoints = json.loads(table.read_text()) if table.exists() else []
+            add_breakpoints(connection, breakpoints_of(folder))
+        breakpoints = breakpoints_of(folder)
         self.oracles = []
         for path in sorted(folder.glob("*.oca")):
             rules = parse(path.read_text(encoding="utf-8"))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import get_args
+
 import naive_rules as naive
 import naive_values
 import pytest
+from opinions import Opinions
 
+from app.archive.database import connect
+from app.archive.index import Index
+from app.classify import Frame
 from app.header import UNDEFINED, Header, Value
 from app.oca.evaluate import compile_test, compile_value
 from app.oca.parser import parse
+from app.tree import Mode, walk
 
 CASES: list[tuple[str, dict[str, Value], object, str]] = [
     # The service took these for true as well.
@@ -50,3 +58,50 @@ def test_settings_before_statements_without_braces_are_read() -> None:
     (parsed,) = parse(text).rules.org_rules
     assert (rule.minimum, rule.maximum) == (2, 3)
     assert (parsed.minimum, parsed.maximum) == (2, 3)
+
+
+BOOK = """// INSTRUME: X
+if DPR.TYPE is string then { RAW.TYPE = DPR.TYPE; DO.CATG = DPR.TYPE; EXPOSE_TO_CALSELECTOR = T; }
+select execute(SCI) from rawFiles where LF.RAW.TYPE == "SCI" group by TPL.START;
+select execute(STD) from rawFiles where RAW.TYPE == "STD" group by TPL.START;
+action SCI
+{ minRet = 1; select file as STD from calibFiles where PRO.CATG == "STD"; product R { PRO.CATG = "R"; } }
+action STD { recipe none; product STD { PRO.CATG = "STD"; } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "hidden", "right"),
+    [
+        # The service took the last file of a template though it was hidden.
+        ("SKY", True, ["X.0", "STD.0"]),
+        ("SKY", False, None),
+        # Neither had the raw frames of what no recipe reduces for who asks for masters.
+        ("SCI", False, ["X.0", "X.1", "STD.0"]),
+    ],
+)
+def test_both_cascades_say_what_was_decided(
+    make_database, tmp_path: Path, last: str, hidden: bool, right: list[str] | None
+) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/x.2000-01-01.oca").write_text(BOOK)
+    (tmp_path / "x/breakpoints.json").write_text("[]")
+    rows = [
+        Frame(
+            name,
+            Header(
+                {"INSTRUME": "X", "DPR.TYPE": kind, "TPL.START": name[:1], "MJD-OBS": 56000.0 + number / 10}
+            ),
+            hidden=hidden and name == "X.1",
+        )
+        for number, (name, kind) in enumerate((("X.0", "SCI"), ("X.1", last), ("STD.0", "STD")))
+    ]
+    engine = connect(make_database())
+    index = Index(engine)
+    opinions = Opinions(tmp_path / "x", rows, index)
+    for mode in get_args(Mode):
+        assert opinions.compare(mode)[1] == []
+        tree = index.associate("X.0", mode)
+        named = [file.dp_id for node in walk(tree.root) for file in node.files]
+        assert (named if tree.root.products else None) == right
+    engine.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -36,11 +37,17 @@ def books(folder: Path) -> list[RuleFile]:
 
 
 def known(rules: RuleFile) -> Iterator[tuple[str, str, str]]:
-    """Each raw type with each tag that it is given and each product of the actions that it starts."""
+    """Each raw type with each tag that its rules give and each product of the actions that it starts.
+
+    A rule that gives a tag alone may give it to every type, and one that gives a type alone keeps every tag.
+    """
     given = [
         {assign.key: str(assign.value).strip('"') for assign in rule.assigns} for rule in rules.class_rules
     ]
-    tags = {each["DO.CATG"] for each in given if "DO.CATG" in each}
+    tags: dict[str, set[str]] = defaultdict(set)
+    for each in given:
+        if "DO.CATG" in each:
+            tags[each.get("RAW.TYPE", "")].add(each["DO.CATG"])
     products = {
         action.name: [
             str(assign.value).strip('"')
@@ -50,11 +57,14 @@ def known(rules: RuleFile) -> Iterator[tuple[str, str, str]]:
         ]
         for action in rules.actions
     }
+    for each in given:
+        if "RAW.TYPE" in each and "DO.CATG" not in each:
+            tags[each["RAW.TYPE"]] |= {one["DO.CATG"] for one in given if "DO.CATG" in one}
     for raw in {each["RAW.TYPE"] for each in given if "RAW.TYPE" in each}:
         for rule in rules.org_rules:
             if f'"{raw}"' in str(rule.condition):
                 for product in products[rule.action]:
-                    yield from ((raw, product, tag) for tag in tags)
+                    yield from ((raw, product, tag) for tag in tags[raw] | tags[""])
 
 
 def left_out(folder: Path) -> set[str]:
