@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -24,6 +24,8 @@ from app.tree import Mode, Node, Slot, Tree
 
 POOL = "pool.txt"
 EXPECTED = "expected.txt"
+# Interventions as a service loads them, and those made up for the pool, which only a trial has.
+BREAKPOINTS = ("breakpoints.json", "pool.breakpoints.json")
 # What a row says of a data set that has all it needs, down to the last level, and of one that only lacks
 # something further down; of others it gives the messages.
 COMPLETE: Final = "complete"
@@ -73,13 +75,17 @@ def try_out(connection: Connection, folder: Path) -> Trial:
 def laid_out(connection: Connection, folder: Path, frames: Sequence[Frame]) -> Iterator[Rules]:
     """The folder's books and breakpoints and these frames are in the index for as long as this is open."""
     with connection.transaction(force_rollback=True):
-        breakpoints = folder / "breakpoints.json"
-        if breakpoints.is_file():
-            add_breakpoints(connection, orjson.loads(breakpoints.read_bytes()))
+        add_breakpoints(connection, breakpoints_of(folder))
         activate(connection, books_of(folder))
         store(connection, active_books(connection), frames)
         survey(connection)  # its locks keep autovacuum, which sees no uncommitted rows, from saying "none"
         yield rules_now(connection, 0)
+
+
+def breakpoints_of(folder: Path) -> list[dict[str, Any]]:
+    """The interventions of one instrument's folder, with those that are only its pool's."""
+    files = [folder / name for name in BREAKPOINTS]
+    return [entry for file in files if file.is_file() for entry in orjson.loads(file.read_bytes())]
 
 
 def books_of(folder: Path) -> Library:

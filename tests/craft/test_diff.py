@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 
 from app.archive.books import activate, active_books
@@ -23,7 +22,7 @@ from app.craft.compare import Asked, asked_frames, compare
 from app.craft.diff import diff
 from app.craft.pieces import Versions
 from app.craft.tables import read_pool
-from app.craft.trials import books_of
+from app.craft.trials import books_of, breakpoints_of
 from app.header import Header
 from app.rulebook import Library, library, read_book
 from app.tree import Mode, Tree
@@ -94,9 +93,7 @@ def test_a_diff_tells_what_asking_the_index_under_both_books_tells(
         activate(connection, old)
         store(connection, active_books(connection), frames)
         survey(connection)
-        breakpoint_file = folder / "breakpoints.json"
-        if breakpoint_file.is_file():
-            add_breakpoints(connection, orjson.loads(breakpoint_file.read_bytes()))
+        add_breakpoints(connection, breakpoints_of(folder))
         asked = Asked(old, new, *ALWAYS, mode)
         stock = load_stock(connection, asked.books, old.books, (float("-inf"), float("inf")))
         rules = rules_now(connection, 0)

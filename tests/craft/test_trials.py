@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from app.archive.index import Index
+from app.archive.quality import breakpoints
 from app.craft.coverage import Coverage, coverage
 from app.craft.tables import read_expected, read_pool
 from app.craft.trials import Trial, folders, try_out
 from app.errors import RuleError, UnknownFrameError
+from app.ingest import use_rules
+from app.rulebook import load_library
 
 
 def tried(index: Index, folder: Path) -> Trial:
@@ -120,6 +124,19 @@ def test_a_level_that_has_another_word_is_no_row(folder: Path, match: str, word:
         read_expected(with_rows(folder, row) / "expected.txt")
 
 
+def test_an_intervention_of_the_pool_counts_in_trials_and_is_not_loaded_with_the_books(
+    empty: Index, folder: Path
+) -> None:
+    everything = {"rawType": "ANY", "proCatg": "ANY", "doClass": "ANY"}
+    entry = {"mjdObs": 55208.0, "instrument": "TOY", "dpInstrument": "TOY", **everything}
+    (folder / "pool.breakpoints.json").write_text(json.dumps([entry]))
+    (found,) = tried(empty, folder).faults
+    assert (found[0].where, "1 refused by breakpoint" in found[1]) == ("toy/expected.txt:5", True)
+    use_rules(empty, load_library(folder.parent), folder.parent)
+    with empty.connection() as connection:
+        assert breakpoints(connection) == []
+
+
 def test_a_frame_that_the_pool_does_not_have_is_named(empty: Index, folder: Path) -> None:
     with pytest.raises(UnknownFrameError, match="TOY"):
         tried(empty, with_rows(folder, "TOY.2011-01-01T00:00:00.000 | Raw2Raw | . | - | -"))
@@ -162,13 +179,14 @@ def test_what_no_answer_used_is_missing_and_an_excuse_in_the_book_is_taken(
     found = covered(empty, folder)
     assert [(line.ref.line, line.kind, line.name) for line in found.missing] == [
         (5, "classification", 'RAW.TYPE = "SCI_RED"'),
+        (5, "keyword", "INS.MODE"),
         (11, "organisation", "ACTION_SCI"),
     ]
     assert [(line.name, line.excuse) for line in found.lines if line.excuse] == [
-        ("ACTION_SCI / ACQ", "no observing block of the toy has one")
+        (name, "no observing block of the toy has one") for name in ("ACTION_SCI / ACQ", "OBS.ID")
     ]
-    assert len(found.lines) == 4 + 3 + 2 + 3
-    assert found.percent == pytest.approx(100 * 10 / 12)
+    assert len(found.lines) == 4 + 3 + 2 + 3 + 2
+    assert found.percent == pytest.approx(100 * 11 / 14)
 
 
 def test_the_rows_that_name_the_choice_of_an_association_are_counted(empty: Index, folder: Path) -> None:

@@ -22,7 +22,7 @@ from app.oca.parser import parse_file
 from app.organise import time_of
 from app.rulebook import night_of
 from app.rulebook.check import check
-from app.tree import walk
+from app.tree import Mode, walk
 
 RULES = Path(__file__).parents[2] / "rules"
 INSTRUMENTS = [folder.name for folder in folders(RULES)]
@@ -32,6 +32,7 @@ CASES = [
     for folder in folders(RULES)
     for case in read_expected(folder / EXPECTED)
 ]
+MODES: tuple[Mode, ...] = ("Raw2Raw", "Raw2Master")
 Trials = Callable[[str], Trial]
 
 
@@ -69,9 +70,8 @@ def test_a_table_asks_for_three_nights_a_gap_what_is_told_of_it_and_an_intervent
     assert len({case.dp_id.partition(".")[2][:10] for case in trial.cases}) >= 3
     assert any(case.path and not case.chosen for case in trial.cases)
     assert any(not case.path and case.match not in (None, COMPLETE, INCOMPLETE) for case in trial.cases)
-    if (RULES / instrument / "breakpoints.json").read_text().strip() != "[]":
-        slots = [slot for tree in trial.trees.values() for node in walk(tree.root) for slot in node.slots]
-        assert any(refusal.clause == BREAKPOINT for slot in slots for refusal in slot.why.refused)
+    slots = [slot for tree in trial.trees.values() for node in walk(tree.root) for slot in node.slots]
+    assert any(refusal.clause == BREAKPOINT for slot in slots for refusal in slot.why.refused)
 
 
 @pytest.mark.parametrize("instrument", INSTRUMENTS)
@@ -81,20 +81,39 @@ def test_a_table_asks_for_each_science_type_of_each_version_in_both_modes(
     """And for each standard that the service offers an answer of, in Raw2Raw."""
     trial = trials(instrument)
     asked = {(tree.rulebook, tree.root.category, asked) for (_, asked), tree in trial.trees.items()}
-    wanted = set()
+    science, standards = offered(trial, "SCIENCE"), offered(trial, "CALIB")
+    assert science, "the pool has no science frame"
+    wanted = {(*each, mode) for each in science for mode in MODES}
+    assert sorted((wanted | {(*each, "Raw2Raw") for each in standards}) - asked) == []
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS)
+def test_a_table_has_a_complete_answer_of_each_science_type_of_each_version_in_both_modes(
+    trials: Trials, instrument: str
+) -> None:
+    """So that no rule demands what cannot be."""
+    trial = trials(instrument)
+    roots = [case for case in trial.cases if not case.path and case.match == COMPLETE]
+    trees = [(trial.trees[case.dp_id, case.mode], case.mode) for case in roots]
+    proven = {(tree.rulebook, tree.root.category, asked) for tree, asked in trees}
+    wanted = {(*each, mode) for each in offered(trial, "SCIENCE") for mode in MODES}
+    assert sorted(wanted - proven) == []
+
+
+def offered(trial: Trial, category: str) -> set[tuple[str, str]]:
+    """Version and type of the pool's frames with this DPR.CATG that the service offers an answer of."""
+    found = set()
     for header in trial.headers.values():
         plain = header.to_dict()
         mjd = time_of(plain)
-        if mjd is None or plain.get("DPR.CATG", UNDEFINED) not in ("SCIENCE", "CALIB"):
+        if mjd is None or plain.get("DPR.CATG", UNDEFINED) != category:
             continue
         with suppress(NoRulebookError):  # a pool may hold frames of a night before the first version
             book = trial.library.pick(str(plain["INSTRUME"]), night_of(mjd))
             derived = classify(book, header)[1]
             if derived.get("EXPOSE_TO_CALSELECTOR", UNDEFINED) in (True, "T"):
-                modes = ("Raw2Raw", "Raw2Master") if plain["DPR.CATG"] == "SCIENCE" else ("Raw2Raw",)
-                wanted |= {(book.name, str(derived["RAW.TYPE"]), mode) for mode in modes}
-    assert wanted, "the pool has no science frame"
-    assert sorted(wanted - asked) == []
+                found.add((book.name, str(derived["RAW.TYPE"])))
+    return found
 
 
 def test_every_slot_of_every_pool_accounts_for_its_candidates(trials: Trials) -> None:
