@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--url", help="a database of a PostgreSQL server, empty or filled by this program")
     options = parser.parse_args(arguments)
     print(machine())
-    book = load_book(ROOT / "rules" / "uves" / "uves.2000-01-01.oca")
+    book = load_book(ROOT / "rules" / "uves" / "uves.2004-10-14.oca")
     with ExitStack() as stack:
         url = options.url or stack.enter_context(embedded(options.keep))
         engine = connect(url)

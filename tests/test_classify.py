@@ -86,7 +86,7 @@ def test_an_unsupported_type_is_named_from_its_dpr_keywords() -> None:
     ("typ", "chips", "tag"), [("BIAS", 1, "BIAS_BLUE"), ("BIAS", 2, "BIAS_RED")], ids=["blue", "red"]
 )
 def test_the_shipped_uves_rules_name_a_bias_by_its_chips(typ: str, chips: int, tag: str) -> None:
-    uves = load_book(RULES / "uves/uves.2000-01-01.oca")
+    uves = load_book(RULES / "uves/uves.2004-10-14.oca")
     keywords = {
         "INSTRUME": "UVES",
         "DPR.CATG": "CALIB",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.tree import CALIB_PLAN, NOT_APPLICABLE, Choice, File, Node, Product, RuleRef, Slot, Step, Tree, Why
 
 DP_ID = "UVES.2012-03-12T04:49:17.000"
-_BOOK = "uves.2000-01-01.oca"
+_BOOK = "uves.2004-10-14.oca"
 
 
 def example() -> Tree:

@@ -20,7 +20,7 @@ _EXAMPLE: Final = {
     "schema": "0001",
     "revision": 12,
     "frames": 104_211,
-    "rulebooks": [{"name": "uves.2000-01-01.oca", "checksum": "5d0c…"}],
+    "rulebooks": [{"name": "uves.2004-10-14.oca", "checksum": "5d0c…"}],
 }
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {

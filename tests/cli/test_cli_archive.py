@@ -42,7 +42,7 @@ def test_a_new_archive_takes_the_rulebooks_and_ingesting_twice_changes_nothing(
     told = calsel("ingest", few[0].parent)
     assert told.exit_code == 0
     assert told.stderr.splitlines() == [
-        "rulebooks: naco.2001-11-01.oca, uves.2000-01-01.oca",
+        "rulebooks: naco.2001-11-01.oca, uves.2000-01-01.oca, uves.2004-10-14.oca",
         "files: 3",
         "3 new, 0 changed, 0 unchanged, 0 skipped",
     ]
@@ -111,7 +111,7 @@ def test_a_changed_rules_folder_waits_for_activate_and_says_so(
     told = calsel("ingest", few[0], rules=tmp_path / "rules")
     assert told.exit_code == 0
     assert "run 'calsel rules activate' to use it" in told.stderr
-    assert "toy.2000-01-01.oca, naco.2001-11-01.oca, uves.2000-01-01.oca" in told.stderr
+    assert "toy.2000-01-01.oca, naco.2001-11-01.oca, uves.2000-01-01.oca, uves.2004-10-14.oca" in told.stderr
 
 
 def test_certify_hide_show_and_reject_say_what_they_did(calsel: Calsel, few: list[Path]) -> None:

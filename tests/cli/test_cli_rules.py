@@ -109,9 +109,10 @@ def test_a_rules_folder_without_rulebooks_is_named(
 
 def test_list_names_first_night_instrume_values_and_checksum(calsel: Calsel) -> None:
     calsel("rules", "activate")
-    naco, uves = calsel("rules", "list").stdout.splitlines()
+    naco, uves, later = calsel("rules", "list").stdout.splitlines()
     assert naco.startswith("naco.2001-11-01.oca  from 2001-11-01  NAOS+CONICA ")
     assert uves.startswith("uves.2000-01-01.oca  from 2000-01-01  UVES  ")
+    assert later.startswith("uves.2004-10-14.oca  from 2004-10-14  UVES  ")
 
 
 POOL = "id | dp_id | n | INSTRUME | DPR.TYPE\nbias | TOY.2010-01-10T12:00:00.000 | 2 | TOY | BIAS\n"
@@ -196,5 +197,5 @@ def test_explain_tells_why_a_rule_of_the_book_in_force_did_what_it_did(ask: Cals
     assert told.exit_code == 0
     assert "association MASTER_BIAS_BLUE: chose 1 of 1 to 1" in told.stdout
     assert ask("rules", "explain", truth.uves_science, "NOPE").stderr.startswith(
-        "calsel: NOPE: uves.2000-01-01.oca has"
+        "calsel: NOPE: uves.2004-10-14.oca has"
     )

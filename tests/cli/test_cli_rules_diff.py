@@ -126,7 +126,7 @@ def test_json_and_csv_say_what_the_text_says(filled: Calsel, rules: Path) -> Non
 
 
 def test_what_cannot_be_compared_is_named(filled: Calsel, rules: Path) -> None:
-    uves = ROOT / "rules" / "uves" / "uves.2000-01-01.oca"
+    uves = ROOT / "rules" / "uves" / "uves.2004-10-14.oca"
     told = filled("rules", "diff", book_of(rules), uves, *NIGHTS)
     assert "rulebooks of one instrument can be compared, not of naco and uves" in told.stderr
     assert "no rulebook of uves is active" in filled("rules", "diff", "active", uves, *NIGHTS).stderr

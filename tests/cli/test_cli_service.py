@@ -92,7 +92,7 @@ def test_serve_answers_health_with_links_to_its_port_unless_told_otherwise_and_e
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[1]
     assert told.exit_code == 0, said
-    assert "uves.2000-01-01.oca" in told.stdout
+    assert "uves.2004-10-14.oca" in told.stdout
     assert f"{public or f'http://localhost:{port}'}/" in answer.text
     assert "localhost:8000" not in answer.text
     assert "Traceback" not in said

@@ -68,7 +68,7 @@ def diff_command(
       calsel rules diff active rules/uves --from 2012-03-01 --to 2012-03-31
       calsel rules activate
     Two drafts:
-      calsel rules diff a/uves.2000-01-01.oca b/uves.2000-01-01.oca --from 2012-03-01 --to 2012-03-31
+      calsel rules diff a/uves.2004-10-14.oca b/uves.2004-10-14.oca --from 2012-03-01 --to 2012-03-31
 
     Every finding is a slot (an association's label; none for the science frames themselves), what it holds
     that is different, in how many science frames, and the lines of OLD (-) and NEW (+) that make the

@@ -34,7 +34,7 @@ from app.tree import Mode
 def show_command(book: str, night: datetime | None, name: str, output: Path | None) -> None:
     """Show the cascade of INSTR as ESO's maps do: raw types across, calibrations down.
 
-    INSTR is an instrument (uves), a version (uves.2000-01-01.oca), an INSTRUME or a rule file. A cell says
+    INSTR is an instrument (uves), a version (uves.2004-10-14.oca), an INSTRUME or a rule file. A cell says
     `min,max`, the window of the calibration plan and in brackets the extended one, in days.
     """
     found = cascade(_book(book, night))
@@ -82,7 +82,7 @@ def _book(name: str, night: datetime | None) -> Rulebook:
 def explain_command(dp_id: str, rule: str, asker: str, mode: Mode) -> None:
     """Say why RULE fired, or chose, for the frame DP_ID: each clause with the values that it saw.
 
-    RULE is a line of the book in force on the frame's night (430, or uves.2000-01-01.oca:430; the rule that
+    RULE is a line of the book in force on the frame's night (430, or uves.2004-10-14.oca:430; the rule that
     the line belongs to counts), the label of an association (ACTION/LABEL where it is not clear), or an
     action.
     """
