@@ -17,11 +17,12 @@ from typing import Literal, TypeAlias, assert_never
 from processing import process
 from processing.esorex import Esorex, EsorexError, Pipeline
 from processing.graph import InputFile, InputProduct, Task, tag_of, without
+from processing.phase3.report import REPORT
 from processing.process import Limits, Outcome
 from processing.products import ProductFile, listed_products, read_product, sha256
-from processing.recipes import command, is_ours, pipeline_of
+from processing.recipes import command, is_ours, pipeline_of, read_as
 from processing.store import DamagedEntryError, Store, content_key, write_manifest
-from processing.verdict import heals, missing, product_faults, verdict
+from processing.verdict import full_disk, heals, missing, product_faults, verdict
 
 State: TypeAlias = Literal["done", "reused", "failed", "blocked"]
 
@@ -33,7 +34,8 @@ class TaskResult:
     `key` is its content key ("" when its inputs could not be had), `products` are checked and in the store,
     `log` is the kept esorex log, `elapsed` the seconds that this run spent on it, `peak_mb` the recipe's
     highest resident memory in MB (0 when none ran); `reason` says why the task failed, is blocked, or had
-    to be done again. `heals`: it failed of what another attempt may not meet (a crash, a kill, a full disk).
+    to be done again. `heals`: it failed of what another attempt may not meet (a crash, a full disk, an input
+    that this host cannot read). `killed`: we ended it ourselves, at a limit or on request.
     """
 
     task: str
@@ -46,6 +48,7 @@ class TaskResult:
     peak_mb: float = 0.0
     reason: str = ""
     heals: bool = False
+    killed: bool = False
 
 
 class SupersededError(Exception):
@@ -84,7 +87,12 @@ class Bench:
             inputs = [source for wanted in task.inputs for source in self._files(wanted, upstream)]
         except (EsorexError, InputError) as error:
             return TaskResult(
-                task.id, task.recipe, "failed", elapsed=time.monotonic() - begun, reason=str(error)
+                task.id,
+                task.recipe,
+                "failed",
+                elapsed=time.monotonic() - begun,
+                reason=str(error),
+                heals=isinstance(error.__cause__, OSError),  # the file may come back, or another host see it
             )
         key = content_key(task.recipe, pipeline.id, task.parameters, inputs)
         note = without(task, {name for name, result in upstream.items() if not result.products})
@@ -157,15 +165,18 @@ class Bench:
             outcome = self._run(room, task, pipeline, inputs)
             listed = listed_products(room / "out" / "products.json") if outcome.code == 0 else ()
             log = _log(room)
-            reason = verdict(task, outcome, listed, log) or product_faults(room / "out", listed)
+            if reason := verdict(task, outcome, listed, log) or product_faults(room / "out", listed):
+                reason += full_disk(outcome)
             entry = room / "entry"
-            entry.mkdir()
             log.rename(entry / "esorex.log")
             (room / "task.sof").rename(entry / "task.sof")
             if reason and (room / "terminal.log").exists():  # last words of a crash are in no other log
                 (room / "terminal.log").rename(entry / "terminal.log")
-            if (room / "out" / "report.json").exists():
-                (room / "out" / "report.json").rename(entry / "report.json")
+            if (room / "out" / REPORT).exists():
+                (room / "out" / REPORT).rename(entry / REPORT)
+            if reason:  # on a full disk there is room for what remains to be written only without these
+                shutil.rmtree(room / "out")
+                shutil.rmtree(room / "run")
             products = () if reason else _named(task, key, room / "out", listed, entry)
             facts = {
                 "key": key,
@@ -194,7 +205,8 @@ class Bench:
             outcome.elapsed,
             outcome.peak_mb,
             reason or note,
-            heals=heals(outcome),
+            heals=bool(reason) and heals(outcome),
+            killed=bool(outcome.killed),
         )
 
     def _run(self, room: Path, task: Task, pipeline: Pipeline, inputs: Sequence[InputFile]) -> Outcome:
@@ -202,9 +214,13 @@ class Bench:
 
         All paths are relative, so that a blank in the store's own path cannot split a line of the SOF.
         """
-        for name in ("run", "out", "home"):
+        for name in ("run", "out", "home", "entry"):
             (room / name).mkdir()
-        lines = [f"../{_link(room, number, source)} {source.tag}\n" for number, source in enumerate(inputs)]
+        names = [read_as(task.recipe, Path(source.path).name) for source in inputs]
+        lines = [
+            f"../{_link(room, Path('in', f'{number:03d}', name), source)} {source.tag}\n"
+            for number, (name, source) in enumerate(zip(names, inputs, strict=True))
+        ]
         (room / "task.sof").write_text("".join(lines))
         sof, out = Path("../task.sof"), Path("../out")
         return process.run(
@@ -234,16 +250,11 @@ def _facts(
     }
 
 
-def _link(room: Path, number: int, source: InputFile) -> str:
-    """Link an input below `room`; returns the link's path from there.
-
-    The base name stays, as recipes write it into PRO.REC1.RAWn.NAME; only a blank, which esorex cannot read
-    in a SOF, becomes '_'. A directory for each input keeps equal names apart.
-    """
-    link = Path("in", f"{number:03d}", re.sub(r"\s", "_", Path(source.path).name))
+def _link(room: Path, link: Path, source: InputFile) -> Path:
+    """Link an input at `link` below `room`; a directory for each keeps equal names apart."""
     (room / link).parent.mkdir(parents=True)
     (room / link).symlink_to(Path(source.path).absolute())
-    return str(link)
+    return link
 
 
 def _log(room: Path) -> Path:

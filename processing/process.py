@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -35,13 +37,15 @@ class Outcome:
 
     `code` is the exit status (-N: ended by signal N), `elapsed` in seconds, `peak_mb` the highest resident
     memory of the command itself (not of its children) in MB, as last seen alive; `killed` says why we
-    ended it, "" when it ended by itself.
+    ended it, "" when it ended by itself. `free_mb` is the least that was seen free, in MB, on the disk of its
+    working directory, while it ran and just after.
     """
 
     code: int
     elapsed: float
     peak_mb: float
     killed: str
+    free_mb: float
 
 
 def run(
@@ -63,34 +67,44 @@ def run(
             start_new_session=True,
         )
     try:
-        peak_mb, killed = _watch(process.pid, begun, limits, stop)
+        peak_mb, free_mb, killed = _watch(process.pid, cwd, begun, limits, stop)
     finally:
         # The leader is not reaped yet, so its group id cannot belong to anyone else by now.
         os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
-    return Outcome(code, time.monotonic() - begun, peak_mb, killed)
+    return Outcome(code, time.monotonic() - begun, peak_mb, killed, min(free_mb, _free_mb(cwd)))
 
 
-def _watch(pid: int, begun: float, limits: Limits, stop: Event) -> tuple[float, str]:
-    """Wait for the end of a process or for a reason to end it; returns its peak memory and the reason."""
+def _watch(pid: int, cwd: Path, begun: float, limits: Limits, stop: Event) -> tuple[float, float, str]:
+    """Wait for the end of a process or for a reason to end it.
+
+    Returns its peak memory, the least space that was free where it works, and the reason.
+    """
     handle = os.pidfd_open(pid)
     try:
         ended = select.poll()
         ended.register(handle, select.POLLIN)
-        peak_mb, pause = 0.0, 0.005
+        peak_mb, free_mb, pause = 0.0, math.inf, 0.005
         # The pause grows, so that a recipe of 30 ms is measured and one of an hour not disturbed.
         while not ended.poll(pause * 1000):
             peak_mb = max(peak_mb, _peak_mb(pid))
+            free_mb = min(free_mb, _free_mb(cwd))
             if stop.is_set():
-                return peak_mb, "stopped on request"
+                return peak_mb, free_mb, "stopped on request"
             if time.monotonic() - begun > limits.seconds:
-                return peak_mb, f"killed after {limits.seconds:g} s, its time limit"
+                return peak_mb, free_mb, f"killed after {limits.seconds:g} s, its time limit"
             if peak_mb > limits.memory_mb:
-                return peak_mb, f"killed at {peak_mb:.0f} MB of memory; its limit is {limits.memory_mb:g} MB"
+                reason = f"killed at {peak_mb:.0f} MB of memory; its limit is {limits.memory_mb:g} MB"
+                return peak_mb, free_mb, reason
             pause = min(pause * 1.5, 0.1)
-        return peak_mb, ""
+        return peak_mb, free_mb, ""
     finally:
         os.close(handle)
+
+
+def _free_mb(place: Path) -> float:
+    """What we may still write on the disk of a directory, in MB (statvfs)."""
+    return shutil.disk_usage(place).free / 2**20
 
 
 def _peak_mb(pid: int) -> float:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from processing.esorex import Esorex, Pipeline
+from processing.names import input_name
 
 PACKAGING: Final = "sdp_package"
 # Part of every content key: a change in what these recipes write is a new version.
-VERSION: Final = "2"
+VERSION: Final = "3"
 # The pipeline that they make up.
 OURS: Final = f"calselector/{VERSION}"
 # The module that is run for a recipe, with the SOF and --output-dir.
@@ -21,6 +23,11 @@ _MODULES: Final[Mapping[str, str]] = {PACKAGING: "processing.phase3"}
 def is_ours(recipe: str) -> bool:
     """Whether a recipe is one of these."""
     return recipe in _MODULES
+
+
+def read_as(recipe: str, name: str) -> str:
+    """What a file of this name is called where a recipe reads it: ours name their products by it in full."""
+    return re.sub(r"\s", "_", name) if is_ours(recipe) else input_name(name)
 
 
 def pipeline_of(esorex: Esorex, recipe: str) -> Pipeline:

@@ -159,7 +159,7 @@ class RecipeRow(SQLModel, table=True):
 
 
 class WorkerRow(SQLModel, table=True):
-    """A worker that lives, or did until `seen`. Memory in MB."""
+    """A worker that lives, or did until `seen`. Memory in MB; `seconds` are what one recipe may take."""
 
     __tablename__ = "worker"
 
@@ -169,5 +169,6 @@ class WorkerRow(SQLModel, table=True):
     queues: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     slots: int
     memory_mb: int
+    seconds: float = Field(sa_column=Column(Float, nullable=False, server_default=text("3600")))
     started: datetime = Field(sa_column=_moment(nullable=False, now=True))
     seen: datetime = Field(sa_column=_moment(nullable=False, now=True))

@@ -11,7 +11,7 @@ from app.archive.runs import Claim, Ending, Token, settle, tell
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A worker: `queues` are the pipelines it has; memory in MB."""
+    """A worker: `queues` are the pipelines it has; memory in MB, `seconds` are what one recipe may take."""
 
     id: str
     host: str
@@ -19,14 +19,23 @@ class Presence:
     queues: tuple[str, ...]
     slots: int
     memory_mb: int
+    seconds: float = 3600.0
 
 
 def announce(connection: Connection, worker: Presence) -> None:
     """A worker is there."""
     connection.execute(
-        "INSERT INTO worker (id, host, pid, queues, slots, memory_mb) VALUES (%s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (id) DO UPDATE SET seen = now()",
-        [worker.id, worker.host, worker.pid, list(worker.queues), worker.slots, worker.memory_mb],
+        "INSERT INTO worker (id, host, pid, queues, slots, memory_mb, seconds) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET seen = now()",
+        [
+            worker.id,
+            worker.host,
+            worker.pid,
+            list(worker.queues),
+            worker.slots,
+            worker.memory_mb,
+            worker.seconds,
+        ],
     )
 
 
@@ -97,13 +106,13 @@ def forgotten(connection: Connection, silence: float) -> list[tuple[str, int]]:
 def workers(connection: Connection) -> list[tuple[Presence, float, list[str]]]:
     """Those who are there, each with the seconds since its last sign of life and the recipes that it runs."""
     rows = connection.execute(
-        "SELECT id, host, pid, queues, slots, memory_mb, extract(epoch FROM now() - seen)::float, "
+        "SELECT id, host, pid, queues, slots, memory_mb, seconds, extract(epoch FROM now() - seen)::float, "
         "ARRAY(SELECT recipe FROM run WHERE run.worker = worker.id AND state = 'running' ORDER BY started) "
         "FROM worker ORDER BY host, started, id"
     )
     return [
-        (Presence(name, host, pid, tuple(queues), slots, memory), silent, recipes)
-        for name, host, pid, queues, slots, memory, silent, recipes in rows.fetchall()
+        (Presence(name, host, pid, tuple(queues), slots, memory, seconds), silent, recipes)
+        for name, host, pid, queues, slots, memory, seconds, silent, recipes in rows.fetchall()
     ]
 
 

@@ -15,6 +15,7 @@ from app.terminal import make_console, print_event, print_plan
 from app.tree import Mode, Tree
 from app.worker import Reduction, reduce
 from processing.graph import Plan
+from processing.phase3.report import told
 
 
 @click.command("run", short_help="Run the recipes that reduce a science frame.")
@@ -67,9 +68,12 @@ def _planned(tree: Tree, plan: Plan, console: Console) -> None:
 
 
 def print_result(result: Reduction, console: Console) -> None:
-    """The products of the last task, and what was skipped."""
-    for product in result.report.results[-1].products:
+    """The products of the last task, what their packaging has to say, and what was skipped."""
+    products = result.report.results[-1].products
+    for product in products:
         console.print(f"  {product.category}: {product.path}", markup=False, highlight=False, soft_wrap=True)
+    for said in told(products[0].path) if products else ():
+        console.print(f"  {said}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for error in result.ingested.skipped:
         console.print(f"not indexed: {error}", style="yellow", markup=False)
 

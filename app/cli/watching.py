@@ -66,6 +66,7 @@ def draw(seen: Described, *, room: int | None = None) -> RenderableType:
         parts.append(Text(f"… and {len(tasks) - len(shown)} more", "dim"))
     parts += [Text(text, "yellow") for text in _waits(seen)]
     if seen["phase"] in jobs.ENDED:
+        parts += [Text(line, "yellow") for line in seen["messages"]]
         parts += [Text(line, "red") for line in seen["errors"]]
     return Group(*parts)
 
@@ -121,7 +122,7 @@ def _tell(steps: Iterator[Step], console: Console) -> Described:
         if now != said:
             said = now
             _say(console, datetime.now(UTC), now)
-    for line in seen["errors"]:
+    for line in (*seen["messages"], *seen["errors"]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return seen
 

@@ -25,7 +25,8 @@ from app.worker.service import Post, work
 @click.option(
     "--memory",
     type=click.IntRange(100),
-    help="MB that its recipes may take together.  [default: 80 % of the machine]",
+    help="MB that the recipes of this worker may take together; of several workers on one host each needs "
+    "its own part.  [default: 80 % of the machine]",
 )
 @click.option(
     "--time-limit", default=3600, show_default=True, type=click.IntRange(1), help="Seconds for one recipe."
@@ -66,8 +67,10 @@ def worker_command(
 ) -> None:
     """Carry out jobs until SIGTERM or Ctrl-C, beside any number of other workers on any number of hosts.
 
-    All share the database and one products folder, under the same path. A worker may be killed at any
-    time: what it did goes to another after --silence seconds, and nothing is published twice.
+    All share the database and one products folder, and see that folder and the raw files under the same
+    paths. A worker may be killed at any time: what it did goes to another after --silence seconds, and
+    nothing is published twice. What needs more than its --memory or --time-limit is left to a worker that
+    has more.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("procrastinate").setLevel(logging.WARNING)

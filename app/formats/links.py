@@ -44,6 +44,10 @@ class Links:
         """How a product was made."""
         return f"{self.service}{PROVENANCE}{url_name(dp_id)}"
 
+    def report(self, dp_id: str) -> str:
+        """What the packaging of an archive science product had to say."""
+        return f"{self.provenance(dp_id)}/report"
+
     def associations(self, dp_ids: Iterable[str], mode: Mode, responseformat: str = "") -> str:
         """The question about these dp_ids as an address."""
         wanted = (("responseformat", responseformat),) if responseformat else ()

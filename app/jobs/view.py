@@ -13,6 +13,8 @@ from app.archive.calls import PLANNERS
 from app.archive.finding import Connection
 from app.archive.jobruns import RunState
 from app.archive.jobs import Job
+from processing.phase3.report import told
+from processing.recipes import is_ours
 
 # Seconds without a sign of life after which a worker is not counted on; lines of a log's end.
 _SILENCE: Final = 30.0
@@ -116,6 +118,7 @@ def describe(seen: View) -> dict[str, Any]:
     """A job as JSON; times in UTC, durations in seconds, memory in MB."""
     job = seen.job
     now = datetime.now(UTC)
+    tasks = [_task(run, now) for run in seen.runs]
     return {
         "id": job.id,
         "runId": job.run_id,
@@ -132,10 +135,10 @@ def describe(seen: View) -> dict[str, Any]:
         "priority": job.priority,
         "parameters": job.parameters,
         "answers": job.answers,
-        "messages": job.messages,
+        "messages": [*job.messages, *(f"{t['products'][0]}: {said}" for t in tasks for said in t["report"])],
         "errors": seen.failures(),
         "waitsForWorkersOf": list(seen.waits_for),
-        "tasks": [_task(run, now) for run in seen.runs],
+        "tasks": tasks,
         "results": [{k: v for k, v in each.items() if k != "path"} for each in seen.results()],
         "jobs": [{"id": child.id, "phase": child.phase, **_subject(child)} for child in seen.children],
     }
@@ -161,8 +164,15 @@ def _task(run: RunState, now: datetime) -> dict[str, Any]:
         "peakMemory": run.peak_mb,
         "reason": run.reason,
         "log": tail(run),
+        "report": _report(run),
         "products": [item["dp_id"] for item in run.products],
     }
+
+
+def _report(run: RunState) -> list[str]:
+    """What a packaging has to say of its product, where the products folder is ours as well."""
+    made = is_ours(run.recipe) and run.state == "done"
+    return told(Path(run.products[0]["path"])) if made else []
 
 
 def _subject(job: Job) -> dict[str, Any]:

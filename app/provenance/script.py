@@ -18,6 +18,7 @@ from app.formats.names import one_line, url_name
 from app.provenance.chain import Chain, File, Output, Run
 from app.provenance.shell import FUNCTIONS, HEAD
 from processing.esorex import PLUGIN_PLACES, Esorex, Pipeline
+from processing.recipes import read_as
 
 _ENDINGS: Final = (".fits", ".fit", ".fts", ".gz", ".fz", ".z")
 
@@ -80,7 +81,7 @@ def _get(file: File, place: str) -> str:
 def _step(number: int, run: Run, chain: Chain, at: dict[str, str]) -> Iterator[str]:
     """A run: skipped when its products are there."""
     body = [
-        *(_take(use.tag, chain.files[use.file], at) for use in run.inputs),
+        *(_take(run.recipe, use.tag, chain.files[use.file], at) for use in run.inputs),
         " ".join(["    reduce", *map(quote, run.parameters)]),
         *(_give(output, chain.files[output.file]) for output in run.outputs),
         "    end",
@@ -106,10 +107,13 @@ def _told(run: Run) -> str:
     return f"{run.recipe}: {', '.join(filter(None, facts))}"
 
 
-def _take(tag: str, file: File, at: dict[str, str]) -> str:
+def _take(recipe: str, tag: str, file: File, at: dict[str, str]) -> str:
     if not tag:
         return f"    note {quote(one_line(f'{file.id} was taken as well, under which tag is not known'))}"
-    return f"    take {quote(at[file.id])} {quote(one_line(tag))}"
+    own = Path(at[file.id]).name
+    name = read_as(recipe, own)
+    words = (at[file.id], one_line(tag), *([] if name == own else [name]))
+    return " ".join(["    take", *map(quote, words)])
 
 
 def _give(output: Output, file: File) -> str:

@@ -105,9 +105,9 @@ whole() { # a list of SHA-256 and files
     while read -r sum name; do right "$folder/$name" "$sum" || return 1; done <"$1"
 }
 
-take() { # file, tag
+take() { # file, tag, name where it is not the file's own
     local link
-    link=in/$(printf '%03d' $count)/$(basename "$1")
+    link=in/$(printf '%03d' $count)/$(basename "${3-$1}")
     count=$((count + 1))
     mkdir -p -- "$room/$(dirname "$link")"
     ln -s -- "$folder/$1" "$room/$link"

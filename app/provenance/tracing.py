@@ -19,6 +19,7 @@ from app.header import Header
 from app.plan import Origin
 from app.provenance.chain import Chain, File, Kind, Output, Run, Use
 from app.rights import User
+from processing.names import input_name
 
 # A MUSE cube with all its calibrations has some 500.
 MOST: Final = 10_000
@@ -179,8 +180,8 @@ def _of_header(dp_id: str, category: str, header: Header, sources: Sequence[str]
 
 
 def _uncut(name: str, sources: Sequence[str]) -> str:
-    """The one source whose name begins so; the name itself where it is whole or fits several."""
-    begun = [source for source in sources if source.startswith(stem(name))]
+    """The one source that was read as this, or whose name begins so; else the name itself."""
+    begun = [s for s in sources if s.startswith(stem(name)) or input_name(f"{s}.fits") == name]
     return begun[0] if len(begun) == 1 else name
 
 

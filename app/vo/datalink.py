@@ -29,6 +29,7 @@ from app.forms import Fields
 from app.preview import has_preview
 from app.rights import User, allowed
 from app.tree import Mode
+from processing.phase3.report import report_beside
 
 MEDIA_TYPE: Final = "application/x-votable+xml;content=datalink"
 MOST: Final = 1000  # of IDs; ESO's clients ask for one
@@ -206,6 +207,15 @@ def _links(connection: Connection, found: Holding, links: Links) -> Iterator[_Ro
             links.provenance(found.dp_id),
             content_type="application/json",
             length=50_000,
+        )
+    if found.path and (report := report_beside(Path(found.path))):
+        yield _Row(
+            key,
+            "#documentation",
+            "What the requested file lacks and why, and what was mended in it when it was packaged",
+            links.report(found.dp_id),
+            content_type="application/json",
+            length=report.stat().st_size,
         )
     for source in sources:
         said = "File used to generate the requested file (processing provenance)"

@@ -1,10 +1,11 @@
-"""Memory of this machine that runs may take together."""
+"""What runs take: memory of this machine that they share, and which worker has enough for one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
 
@@ -48,3 +49,19 @@ class Budget:
 def expected_mb(recipe: str, seen_mb: float | None) -> float:
     """What a run of a recipe is expected to take: the most seen so far with a margin, else as measured."""
     return (seen_mb or MEMORY_MB.get(recipe, DEFAULT_MB)) * MARGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A ready run, and what it took when it was last tried: memory in MB, seconds (0: it was not)."""
+
+    recipe: str
+    pipeline: str
+    priority: int
+    peak_mb: float
+    elapsed: float
+
+    def suits(self, memory_mb: float, seconds: float, expected_mb: float = 0.0) -> int:
+        """How well so much suits a run: 2 well; 1 unless it takes what others of its recipe take; 0 not."""
+        enough = memory_mb >= self.peak_mb and seconds >= self.elapsed
+        return enough + (enough and memory_mb >= expected_mb)

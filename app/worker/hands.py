@@ -15,22 +15,25 @@ from typing import TypeVar
 import psycopg
 from sqlalchemy.exc import OperationalError
 
-from app.archive import recipes, runs
+from app.archive import reaping, recipes, runs
 from app.archive.calls import call
 from app.archive.finding import Connection
 from app.archive.index import Index
-from app.archive.runs import Claim, Ending
+from app.archive.runs import Claim, Ending, Token
 from app.ingest import ingest
 from app.jobs.keys import lacking, runnable
-from app.worker.budget import Budget, expected_mb
+from app.worker.budget import Budget, Needs, expected_mb
 from processing.bench import Bench, SupersededError, TaskResult
 from processing.products import ProductFile
+from processing.resources import MARGIN
 
 LOG = logging.getLogger("calsel.worker")
 Answer = TypeVar("Answer")
 
 # Seconds for which a recipe's memory is taken to be what it was.
 _RECENT = 60.0
+# Seconds before a run that is left to others is called for again: we may well be the first to hear that, too.
+_PAUSE = 0.2
 # The database is away: being restarted, or the network is down.
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError)
 
@@ -79,11 +82,17 @@ class Hands:
                 stop.set()
 
     def carry_out(self, run: str) -> None:
-        """Take a run that somebody called for, if it is still to be had, and bring it to its end."""
-        recipe = self._persist(lambda connection: _recipe(connection, run))
-        if recipe is None:
+        """Take a run that somebody called for, if it is still to be had and no other worker is better suited.
+
+        Then bring it to its end.
+        """
+        needs = self._persist(lambda connection: _needs(connection, run))
+        if needs is None:
             return
-        with self.budget.share(self._expected(recipe), self.closing.is_set) as got:
+        wanted = max(self._expected(needs.recipe), needs.peak_mb)
+        if self._leave(run, needs, wanted):
+            return
+        with self.budget.share(wanted, self.closing.is_set) as got:
             # Without memory only when closing: the run stays ready, and is called for again.
             claim = self._persist(lambda c: runs.claim(c, run, self.worker)) if got else None
             if claim is None:
@@ -94,7 +103,7 @@ class Hands:
                 if self.closing.is_set():
                     stop.set()
             try:
-                self._bring_to_end(claim, stop)
+                self._bring_to_end(claim, needs, stop)
             finally:
                 with self._lock:
                     del self.held[claim.id, claim.fence]
@@ -108,7 +117,17 @@ class Hands:
             self._memory[recipe] = known, time.monotonic()
         return known
 
-    def _bring_to_end(self, claim: Claim, stop: Event) -> None:
+    def _leave(self, run: str, needs: Needs, wanted_mb: float) -> bool:
+        """Leave a run to a living worker that suits it better, if there is one: call again after a pause."""
+        limits = self.bench.limits
+        own = needs.suits(limits.memory_mb, limits.seconds, wanted_mb)
+        if own == 2 or own >= self._persist(lambda c: _best(c, needs, wanted_mb)):
+            return False
+        self.closing.wait(_PAUSE)
+        self._persist(lambda c: call(c, [Token(run, needs.pipeline, needs.priority)]))
+        return True
+
+    def _bring_to_end(self, claim: Claim, needs: Needs, stop: Event) -> None:
         begun = time.monotonic()
         try:
             result = self._make(claim, stop)
@@ -129,6 +148,12 @@ class Hands:
         again = None
         if result.heals and claim.attempts < self.patience.attempts:
             again = self.patience.delay * 2 ** (claim.attempts - 1)
+        elif result.killed:
+            needs = replace(needs, peak_mb=result.peak_mb, elapsed=ending.elapsed)
+            if self._persist(lambda c: _best(c, needs)):
+                again = 0.0
+            else:  # a later job may find one
+                ending = replace(ending, reason=f"{ending.reason}; {self._lacking(needs)}", heals=True)
         settled = self._persist(lambda connection: self._settle(connection, claim, ending, again))
         LOG.info(
             "%s: %s%s", claim.task["id"], ending.state, "" if settled else ", but it was given to another"
@@ -144,6 +169,13 @@ class Hands:
             lambda log: self._persist(lambda c: runs.logging_to(c, claim, str(log))),
         )
         return replace(result, reason=result.reason or lacking(claim.task, made))
+
+    def _lacking(self, needs: Needs) -> str:
+        """What it would take to carry out a run that was killed at our limits, and nobody else can do."""
+        option = f"--time-limit above {needs.elapsed:.0f}"
+        if needs.peak_mb > self.bench.limits.memory_mb:
+            option = f"--memory {max(self._expected(needs.recipe), needs.peak_mb * MARGIN):.0f} or more"
+        return f"no worker has enough for it: start one with {option}"
 
     def _settle(self, connection: Connection, claim: Claim, ending: Ending, again: float | None) -> bool:
         runs.changing(connection)
@@ -180,9 +212,19 @@ def _wait_for_database(error: Exception) -> None:
     time.sleep(0.5)
 
 
-def _recipe(connection: Connection, run: str) -> str | None:
-    row = connection.execute("SELECT recipe FROM run WHERE id = %s AND state = 'ready'", [run]).fetchone()
-    return None if row is None else str(row[0])
+def _needs(connection: Connection, run: str) -> Needs | None:
+    row = connection.execute(
+        "SELECT recipe, pipeline, priority, coalesce(peak_mb, 0), coalesce(elapsed, 0) FROM run "
+        "WHERE id = %s AND state = 'ready'",
+        [run],
+    ).fetchone()
+    return None if row is None else Needs(*row)
+
+
+def _best(connection: Connection, needs: Needs, wanted_mb: float = 0.0) -> int:
+    """How well a run is suited by that living worker that suits it best."""
+    there = [worker for worker, _, _ in reaping.workers(connection) if needs.pipeline in worker.queues]
+    return max((needs.suits(each.memory_mb, each.seconds, wanted_mb) for each in there), default=0)
 
 
 def _ending(result: TaskResult, elapsed: float) -> Ending:

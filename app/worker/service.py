@@ -19,14 +19,14 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import make_url
 
-from app.archive import recipes
+from app.archive import reaping, recipes
 from app.archive.calls import PLAN, PLANNERS, RUN
 from app.archive.index import Index
 from app.archive.reaping import Presence
 from app.errors import PlanError
 from app.jobs.planning import plan_job
 from app.rulebook import Rulebook
-from app.worker.budget import Budget
+from app.worker.budget import Budget, machine_mb
 from app.worker.hands import AWAY, Hands, Patience
 from app.worker.heart import Heart, Rhythm
 from app.worker.notify import WebhookError, notify
@@ -74,9 +74,10 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
         name = f"{platform.node()}-{os.getpid()}-{store.work.name[-6:]}"
         bench = Bench(store, esorex, Limits(post.seconds, float(post.memory_mb)), threading.Event())
         hands = Hands(index, bench, name, Budget(post.memory_mb), post.proprietary_days, post.patience)
-        me = Presence(name, platform.node(), os.getpid(), queues, post.slots, post.memory_mb)
+        me = Presence(name, platform.node(), os.getpid(), queues, post.slots, post.memory_mb, post.seconds)
         heart = Heart(libpq, hands, me, post.rhythm)
         heart.start()
+        _warn_of_crowd(index, me, post.rhythm.silence)
         besides = [threading.Thread(target=_declare, args=(index, esorex, hands), daemon=True)]
         if post.webhook:
             besides.append(threading.Thread(target=_notify, args=(index, post, hands), daemon=True))
@@ -89,6 +90,20 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
             heart.stop()
             for thread in besides:
                 thread.join()
+
+
+def _warn_of_crowd(index: Index, me: Presence, silence: float) -> None:
+    """Say when the living workers of this host together count on more memory than it has."""
+    with index.connection() as connection:
+        found = reaping.workers(connection)
+    here = [each.memory_mb for each, silent, _ in found if each.host == me.host and silent < silence]
+    if sum(here) > machine_mb():
+        LOG.warning(
+            "the workers of %s may together take %d MB of memory, it has %d: give each its part by --memory",
+            me.host,
+            sum(here),
+            machine_mb(),
+        )
 
 
 async def listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str], post: Post) -> None:

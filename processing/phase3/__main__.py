@@ -8,8 +8,12 @@ calibrations.
 from __future__ import annotations
 
 import argparse
+import errno
+import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +24,10 @@ from processing.phase3.package import package, write_lists
 
 _SCIENCE = "SCIENCE."
 _ANCILLARY = "ANCILLARY."
+# The exit code when a disk is full or failing: that of ESO's recipes for a file that could not be read or
+# written (cpl_error.h, CPL_ERROR_FILE_IO). Another attempt may go well.
+_DISK = 5
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 @dataclass(slots=True)
@@ -75,7 +83,7 @@ def _is_raw(path: Path) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Package one product; 0, or 1 with a message on stderr."""
+    """Package one product; 0, or with a message on stderr 5 for a full or failing disk, 1 for all else."""
     parser = argparse.ArgumentParser(
         prog="python -m processing.phase3", description="Package for an archive."
     )
@@ -90,13 +98,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             frames.product, frames.prodcatg, frames.raws, frames.companions, out, frames.calibrations
         )
         write_lists(made, out)
+        for problem in made.problems:
+            sys.stdout.write(f"[WARNING] sdp_package: {problem}\n")
+        sys.stdout.flush()
     except (PackagingError, OSError) as wrong:
-        sys.stderr.write(f"[ ERROR ] sdp_package: {wrong}\n")
-        return 1
-    for problem in made.problems:
-        sys.stdout.write(f"[WARNING] sdp_package: {problem}\n")
+        with suppress(OSError):  # the terminal may be a file on that disk
+            sys.stderr.write(f"[ ERROR ] sdp_package: {wrong}\n")
+        return _DISK if _of_the_disk(wrong) else 1
     return 0
 
 
+def _of_the_disk(wrong: BaseException | None) -> bool:
+    """Whether a full or failing disk is behind an error.
+
+    astropy raises a new error without a number; numpy (tofile) has none for pixels that were written in part.
+    """
+    while wrong is not None:
+        numbers = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        if isinstance(wrong, OSError) and (wrong.errno in numbers or _SHORT_WRITE.search(str(wrong))):
+            return True
+        wrong = wrong.__cause__ or wrong.__context__
+    return False
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not sys.exit: what a full disk has not taken is written once more then, and Python ends with 120.
+    os._exit(main())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
+from processing.names import input_name
 from processing.phase3.headers import indexed, text
 from processing.phase3.notes import Notes, PackagingError
 from processing.phase3.raws import Raw, RawError, Summary, read_raw, stem, summary
@@ -74,6 +75,11 @@ def read_inputs(
     return Inputs(product, header, category, targets, summary(targets), dict(companions), tuple(calibrations))
 
 
+def _names(frame: Raw) -> set[str]:
+    """What a product may call its source: by ARCFILE, by file, or by what the file was to the recipe."""
+    return {frame.name, stem(frame.path.name), stem(input_name(frame.path.name))}
+
+
 def _targets(product: Path, header: fits.Header, frames: Sequence[Raw], notes: Notes) -> tuple[Raw, ...]:
     """The frames on target that the product says it was made from, in time order."""
     on_target = [frame for frame in frames if frame.on_target]
@@ -84,7 +90,7 @@ def _targets(product: Path, header: fits.Header, frames: Sequence[Raw], notes: N
     said = {stem(str(name)) for name in indexed(header, "PROV")} or {
         stem(str(header[k])) for k in header if re.match(r"ESO PRO REC\d+ RAW\d+ NAME$", k)
     }
-    known = [frame for frame in on_target if {frame.name, stem(frame.path.name)} & said]
+    known = [frame for frame in on_target if _names(frame) & said]
     for frame in on_target:
         if known and frame not in known:
             notes.remarks.append(f"{frame.name} does not count: the product does not name it as its source")

@@ -62,11 +62,7 @@ class Cards:
             if before is not None:
                 self.notes.mended.append(Note(self.hdu, keyword, f"was {before!r}, which was removed"))
             return
-        if isinstance(value, str) and len(value) > LONGEST_NAME:
-            raise PackagingError(
-                f"{keyword} would be {value!r}, longer than the {LONGEST_NAME} characters of a FITS string; "
-                "shorten it where it comes from"
-            )
+        demand_room(keyword, value)
         if before is not None and not _same(before, value):
             reason = f": {why}" if why else ""
             self.notes.mended.append(Note(self.hdu, keyword, f"was {before!r}, is {value!r}{reason}"))
@@ -91,6 +87,19 @@ class Cards:
             if card.keyword not in gone:
                 header.append(card, end=True)
         return header
+
+
+def demand_room(keyword: str, value: Value) -> None:
+    """Raise PackagingError for a string that its card cannot hold; one of ESO's long keywords has less room.
+
+    A quote counts twice (FITS standard 4.0, 4.2.1.1).
+    """
+    room = LONGEST_NAME if len(keyword) <= 8 else 80 - len(f"{keyword}= ''")
+    if isinstance(value, str) and len(value.replace("'", "''")) > room:
+        raise PackagingError(
+            f"{keyword} would be {value!r}, longer than the {room} characters of a FITS string there; "
+            "shorten it where it comes from"
+        )
 
 
 def _same(one: object, other: Value) -> bool:

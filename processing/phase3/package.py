@@ -16,6 +16,7 @@ from processing.phase3.check import check
 from processing.phase3.inputs import Inputs, read_inputs
 from processing.phase3.notes import Note, Notes, PackagingError
 from processing.phase3.problems import Problem
+from processing.phase3.report import REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +103,4 @@ def write_lists(packaged: Packaged, out: Path) -> None:
     """`products.json` as esorex writes it, and `report.json`."""
     products = [{"name": file.path.name, "category": file.category} for file in packaged.files]
     (out / "products.json").write_text(json.dumps(products, indent=2) + "\n")
-    (out / "report.json").write_text(json.dumps(packaged.report(), indent=2) + "\n")
+    (out / REPORT).write_text(json.dumps(packaged.report(), indent=2) + "\n")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from astropy.io import fits
 
+from processing.names import input_name
 from processing.phase3 import standard
 from processing.phase3.headers import indexed, text
 from processing.phase3.inputs import Inputs
-from processing.phase3.notes import Absent, Cards, Note, Value
+from processing.phase3.notes import Absent, Cards, Note, Value, demand_room
 from processing.phase3.raws import stem
 
 # What belongs to the old file's bytes, or to the archive that takes the new one in (standard 5.12).
@@ -126,6 +127,7 @@ def _sources(inputs: Inputs, cards: Cards) -> None:
         sentence = f"named {', '.join(strange)}; the archive knows raw frames by their ARCFILE"
         cards.notes.mended.append(Note(0, "PROVi", sentence))
     for number, name in enumerate(names, 1):
+        demand_room(f"PROV{number}", name)
         cards.new[f"PROV{number}"] = (name, "Originating raw science file")
 
 
@@ -166,9 +168,9 @@ def _calibrations(inputs: Inputs, cards: Cards) -> None:
         if tag in named or tag in _FOR_PACKAGING:
             continue
         count += 1
-        keyword = f"{root}{count} NAME"
-        # A card has 80 characters; the name is cut, as CPL cuts it.
-        cards.put(f"HIERARCH {keyword}", path.name[: 80 - len(f"HIERARCH {keyword}= ''")], "")
-        cards.put(f"HIERARCH {root}{count} CATG", tag, "")
-        sentence = f"names {path.name} ({tag}), which {inputs.recipe} took in and did not name"
+        name = input_name(path.name)  # as it was to the recipe
+        cards.put(f"HIERARCH {root}{count} NAME", name)
+        cards.put(f"HIERARCH {root}{count} CATG", tag)
+        what = tag if name == path.name else f"{tag}: {path.name}"
+        sentence = f"names {name} ({what}), which {inputs.recipe} took in and did not name"
         cards.notes.mended.append(Note(0, f"PRO.REC{inputs.last}.CAL{count}", sentence))

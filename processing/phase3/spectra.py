@@ -269,7 +269,8 @@ def _describe_table(inputs: Inputs, primary: fits.Header, cards: Cards, length: 
     cards.put("VOCLASS", "SPECTRUM v1.0", "VO data model")
     cards.put("VOPUB", "ESO/SAF", "VO publishing authority")
     title = f"{primary.get('OBJECT', '')} {inputs.targets[0].name} {inputs.category}"
-    cards.put("TITLE", title[: standard.LONGEST_NAME].strip(), "Dataset title")
+    room = standard.LONGEST_NAME - title.count("'")  # a quote counts twice in a card
+    cards.put("TITLE", title[:room].strip(), "Dataset title")
     cards.put("NELEM", length, "Length of the data arrays")
     cards.put("APERTURE", _aperture(inputs), "[deg] Width of the slit")
     cards.put("TELAPSE", (end_mjd - begin_mjd) * 86400.0, "[s] Total elapsed time")

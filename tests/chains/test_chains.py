@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from app.rulebook import load_library
 from app.rulebook.thresholds import load_standards
 from app.tree import files
 from app.worker import reduce
+from processing.names import input_name
 from processing.phase3.check import check
 from processing.recipes import PACKAGING
 from processing.runner import RunReport
@@ -109,6 +112,7 @@ def test_a_chain_gives_its_truth_back_and_its_masters_serve(
     assert sorted(result.recipe for result in rest) == sorted(chain.recipes)
     assert {result.state for result in rest} == {"reused"}
     assert bool(packaged) == (chain.name not in NO_SCIENCE)
+    named_whole(again.report)
     for result in packaged:
         assert (result.state, result.reason) == ("done", "")
         raws = [archive / f"{dp_id}.fits" for dp_id in raw]
@@ -125,6 +129,20 @@ def verify(path: Path) -> None:
     """HEASARC's fitsverify, which judges by the FITS standard."""
     told = subprocess.run(["fitsverify", "-e", "-q", path], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def named_whole(report: RunReport) -> None:
+    """No name of an input is cut in a header: each is one under which a recipe of the chain read a file.
+
+    Recipes of UVES copy names from what they take in.
+    """
+    folders = [result.log.parent for result in report.results if result.log]
+    tasks = [json.loads((folder / "task.json").read_bytes()) for folder in folders]
+    known = {input_name(item["name"]) for task in tasks for item in task["inputs"]}
+    for product in (product for result in report.results for product in result.products):
+        header = fits.getheader(product.path)
+        named = {header[k] for k in header if re.fullmatch(r"ESO PRO REC\d+ (RAW|CAL)\d+ NAME", k)}
+        assert named <= known, product.path.name
 
 
 def calibrated(name: str, path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -48,12 +49,19 @@ class Player:
             ready = [run.id for run in jobruns.runs_of(connection, job) if run.state == "ready"]
             return runs.claim(connection, ready[0], "w1") if ready else None
 
-    def settle(self, claim: Claim, state: str = "done", reason: str = "", reused: bool = False) -> None:
+    def settle(
+        self,
+        claim: Claim,
+        state: str = "done",
+        reason: str = "",
+        reused: bool = False,
+        folder: str = "/nowhere",
+    ) -> None:
         made = [
             {
                 "dp_id": f"r.{name}",
                 "category": name,
-                "path": f"/nowhere/{name}",
+                "path": f"{folder}/{name}",
                 "size": 1,
                 "sha256": "0" * 64,
             }
@@ -118,6 +126,23 @@ def test_a_job_goes_from_submission_to_oblivion(ask: Calsel, truth: Truth, playe
         gone = ask("jobs", command, job)
         assert gone.exit_code == 1
         assert gone.stderr == f"calsel: there is no job '{job}': it never was, or it has been destroyed\n"
+
+
+def test_what_an_archive_product_lacks_is_told_at_the_end(
+    ask: Calsel, truth: Truth, player: Player, tmp_path: Path
+) -> None:
+    absent = [{"hdu": 0, "keyword": "PHOTZP", "sentence": "no zero point is known"}]
+    report = {"files": [{"path": "COADDED_IMG"}], "absent": absent, "mended": [], "problems": []}
+    (tmp_path / "report.json").write_text(json.dumps({**report, "remarks": ["it was cloudy"]}))
+    job = submit(ask, truth.naco_science)
+    player.plan(job)
+    while claim := player.take(job):
+        assert "PHOTZP" not in ask("jobs", "show", job).stdout
+        player.settle(claim, folder=str(tmp_path))
+    said = ["r.COADDED_IMG: absent: PHOTZP: no zero point is known", "r.COADDED_IMG: it was cloudy"]
+    shown = [line.strip() for line in ask("jobs", "show", job).stdout.splitlines()]
+    assert [line for line in shown if line in said] == said
+    assert ask("jobs", "watch", job).stdout.splitlines()[-2:] == said
 
 
 def test_a_pending_job_waits_to_be_run(ask: Calsel, truth: Truth, player: Player) -> None:
@@ -294,7 +319,10 @@ def test_a_real_worker_reduces_a_science_frame_while_a_terminal_shows_it(
         assert "5 of 5" in shown
         assert shown.count("▶") > 0
         again = calsel("jobs", "submit", truth.naco_science, "--watch")
-        assert (again.exit_code, again.stdout.splitlines()[-1].split()[1:]) == (0, ["COMPLETED"])
+        *_, ended, absent, wrong, _, _ = again.stdout.splitlines()
+        assert (again.exit_code, ended.split()[1:]) == (0, ["COMPLETED"])
+        assert "_sdp: absent: PHOTZP, PHOTSYS, ABMAGLIM, ABMAGSAT: no zero point is known" in absent
+        assert "5 errors of 'calsel check-product'" in wrong
     finally:
         worker.send_signal(signal.SIGTERM)
         assert worker.wait() == 0

@@ -107,7 +107,7 @@ def test_frames_that_a_recipe_cannot_reduce_fail_with_its_words_and_block_what_n
     calsel: Calsel, frames: Path, truth: Truth
 ) -> None:
     calsel("ingest", *sorted(frames.glob("NACO*.fits")), "--certified")
-    calsel("certify", *truth.hidden[-3:], "--hide")
+    calsel("certify", *truth.hidden[-3:], "--hide", "--reason", "light leak")
     told = calsel("run", truth.naco_science, "--jobs", 1)
     assert told.exit_code == 1
     states = {
@@ -138,6 +138,8 @@ def test_a_chain_runs_its_products_are_masters_once_certified_and_nothing_runs_t
     assert packaged.exit_code == 0, packaged.output
     assert (packaged.stdout.count("  reused  "), packaged.stdout.count("  done  ")) == (4, 1)
     assert "  done    sdp_package " in packaged.stdout
+    assert "\n  absent: PHOTZP, PHOTSYS, ABMAGLIM, ABMAGSAT: no zero point is known" in packaged.stdout
+    assert "\n  absent: " not in again.stdout
     masters = [path.stem for path in store.glob("*/*/*.fits") if "COADDED" not in path.name]
     assert calsel("certify", *masters).stdout == f"{len(masters)} certified\n"
     told = calsel("run", truth.naco_science, "--mode", "Raw2Master", "--dry-run")

@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from app.archive.database import upgrade
+from app.config import ROOT
 from app.embedded import lease, stop
 from app.ingest import ingest
+from app.worker.budget import machine_mb
+from processing.esorex import Esorex
+from processing.simulate.chains import CHAINS
 from tests.jobs.conftest import DARK, FLAT, SCIENCE, SILENCE, Site, another_hour, expose, found, until
 
 pytestmark = pytest.mark.slow
@@ -97,15 +101,22 @@ def test_restart_of_the_database_loses_nothing(tmp_path: Path, rules: Path, fram
         site.assert_whole(job)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_disk_full_in_the_working_folder_is_tried_again(site: Site) -> None:
+def fill(site: Site, megabytes: int, left: int) -> Path:
+    """Let the products folder be a small disk with so many bytes left; returns the file that fills it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
     site.products.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(site.products)], check=True)
+    size = f"size={megabytes}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(site.products)], check=True)
     site.ends.callback(subprocess.run, ["umount", "-l", str(site.products)], check=True)
     filler = site.products / "filler"
     with filler.open("wb") as sink:
-        left = shutil.disk_usage(site.products).free - 200_000
-        sink.write(bytes(left))
+        sink.write(bytes(shutil.disk_usage(site.products).free - left))
+    return filler
+
+
+def test_disk_full_in_the_working_folder_is_tried_again(site: Site) -> None:
+    filler = fill(site, 32, left=200_000)
     site.worker()
     job = site.submit(dp_id=SCIENCE)
     until(lambda: "again" in site.kinds(job), "a recipe met the full disk")
@@ -113,6 +124,58 @@ def test_disk_full_in_the_working_folder_is_tried_again(site: Site) -> None:
     filler.unlink()
     assert site.ended(job).phase == "COMPLETED"
     site.assert_whole(job)
+
+
+def test_disk_full_is_tried_again_whatever_exit_code_the_recipe_has_for_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    chain, raw, rules = CHAINS["giraffe"], tmp_path / "raw", tmp_path / "rules"
+    rules.mkdir()
+    (rules / "giraffe").symlink_to(ROOT / "rules" / "giraffe")
+    chain.build(raw, 1)
+    with ExitStack() as ends:
+        site = found(database_url, tmp_path, rules, raw, ends)
+        filler = fill(site, 300, left=10_000_000)
+        site.worker()
+        job = site.submit(dp_id=chain.science)
+        until(lambda: "again" in site.kinds(job), "a recipe met the full disk", lambda: site.story(job))
+        (bias,) = site.runs(job)["gimasterbias"]
+        assert "ended with exit code 1: " in bias.reason
+        assert "its disk was full" in bias.reason
+        filler.unlink()
+        assert site.ended(job).phase == "COMPLETED"
+        site.assert_whole(job)
+
+
+def test_a_recipe_that_a_worker_has_not_the_memory_for_is_done_by_one_that_has(site: Site) -> None:
+    grows = (
+        "import os, sys, time; a = sys.argv[1:]; it = bytearray(200 << 20); time.sleep(1); os.execv(a[0], a)"
+    )
+    site.hook(
+        f'case "$*" in *naco_img_twflat*) exec python3 -c "{grows}" {Esorex.find().program} "$@";; esac'
+    )
+    site.worker("--memory", "150")
+    job = site.submit(dp_id=SCIENCE)
+    assert site.ended(job).phase == "ERROR"
+    (flat,) = site.runs(job)["naco_img_twflat"]
+    assert (flat.state, flat.attempts) == ("failed", 1)
+    assert "its limit is 150 MB; no worker has enough for it: start one with --memory" in flat.reason
+    site.worker("--memory", "1000")
+    later = site.submit(dp_id=SCIENCE)
+    assert site.ended(later).phase == "COMPLETED"
+    (flat,) = site.runs(later)["naco_img_twflat"]
+    assert flat.attempts == 1
+    site.assert_whole(later)
+
+
+def test_workers_that_count_on_more_memory_than_their_host_has_say_so(site: Site) -> None:
+    most = str(machine_mb() * 6 // 10)
+    site.worker("--memory", most)
+    site.worker("--memory", most)
+    first, second = (site.products.parent / f"worker{number}.log" for number in (0, 1))
+    until(lambda: "listens" in second.read_text(), "the second worker works")
+    assert "--memory" not in first.read_text()
+    assert "give each its part by --memory" in second.read_text()
 
 
 def test_torn_raw_file_fails_once_and_is_told_by_name(site: Site, frames: Path, tmp_path: Path) -> None:

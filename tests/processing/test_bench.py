@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from astropy.io import fits
 from processing.bench import TaskResult
 from processing.esorex import Esorex
 from processing.graph import InputFile, InputProduct, Plan, Task
+from processing.names import input_name
 from processing.process import Limits
 from processing.products import sha256
 from processing.runner import Event, RunReport, run
@@ -107,6 +109,38 @@ def test_products_name_their_raw_frames_and_carry_no_datamd5(esorex: Esorex, pla
     assert "DATAMD5" not in header
 
 
+def test_a_recipe_names_the_masters_it_took_with_names_that_its_cards_hold(
+    esorex: Esorex, plan: Plan, write_objects: WriteFrames, store: Path, tmp_path: Path
+) -> None:
+    """Of two products of one run; that a dark serves as a flat is nothing to naco_img_jitter."""
+    taken = {"MASTER_IMG_FLAT": "NACO_IMG_DARK_AVG", "NACO_IMG_DARK_HOT": "NACO_IMG_DARK_HOT"}
+    inputs = [InputProduct(tag, "DARK", category) for tag, category in taken.items()]
+    objects = write_objects(tmp_path / "objects")
+    jitter = Task("JITTER", "naco_img_jitter", "r.science", (*objects, *inputs), ("COADDED_IMG",),
+                  ("--combine_method=first",))  # fmt: skip
+    report = run(Plan((*plan.tasks, jitter)), store, esorex=esorex)
+    dark, image = report.results
+    assert report.ok, report.results
+    files = {product.category: product.path.name for product in dark.products}
+    wanted = {tag: input_name(files[category]) for tag, category in taken.items()}
+    assert len(set(wanted.values())) == 2
+    header = fits.getheader(image.products[0].path)
+    named = {
+        header[f"ESO PRO REC1 CAL{n} CATG"]: header[f"ESO PRO REC1 CAL{n} NAME"]
+        for n in (1, 2)
+        if f"ESO PRO REC1 CAL{n} NAME" in header
+    }
+    assert named
+    assert named.items() <= wanted.items()
+    assert image.log is not None
+    sof = (image.log.parent / "task.sof").read_text().splitlines()
+    assert {line.split()[1]: Path(line.split()[0]).name for line in sof if "r." in line} == wanted
+    # task.json has the names in full, by which the archive knows them.
+    assert {item["tag"]: item["name"] for item in manifest(image)["inputs"] if item["tag"] in taken} == {
+        tag: files[category] for tag, category in taken.items()
+    }
+
+
 def test_what_is_done_is_never_done_again(esorex: Esorex, plan: Plan, store: Path) -> None:
     first = only(run(plan, store, esorex=esorex))
     begun = manifest(first)["begun"]
@@ -164,16 +198,35 @@ def test_an_input_that_changed_since_the_plan_is_refused(
 ) -> None:
     flip(Path(darks[1].path))
     result = only(run(plan, store, esorex=esorex))
-    assert (result.state, result.key) == ("failed", "")
+    assert (result.state, result.key, result.heals) == ("failed", "", False)
     assert f"input {darks[1].path} (CAL_DARK) is not the file of the plan" in result.reason
 
 
-def test_a_missing_input_is_refused(
+def test_a_missing_input_is_refused_but_may_be_there_another_time_or_on_another_host(
     esorex: Esorex, plan: Plan, darks: tuple[InputFile, ...], store: Path
 ) -> None:
     Path(darks[2].path).unlink()
     result = only(run(plan, store, esorex=esorex))
     assert result.reason == f"input {darks[2].path} (CAL_DARK) cannot be read: No such file or directory"
+    assert result.heals
+
+
+@pytest.mark.parametrize("code", [1, 8])
+def test_a_failure_on_a_full_disk_says_so_and_may_heal_whatever_the_exit_code(
+    esorex: Esorex, plan: Plan, store: Path, small_disk: Path, tmp_path: Path, code: int
+) -> None:
+    recipe = tmp_path / "esorex"
+    recipe.write_text(
+        f'#!/bin/sh\ncase "$*" in *--output-dir*) exit {code};; esac\nexec {esorex.program} "$@"\n'
+    )
+    recipe.chmod(0o755)
+    fails = replace(esorex, program=recipe)
+    full = only(run(plan, small_disk / "store", esorex=fails))
+    assert re.search(rf"exit code {code}: .*; its disk was full: [78] MB were left", full.reason)
+    assert full.heals
+    roomy = only(run(plan, store, esorex=fails))
+    assert (roomy.state, roomy.heals, "full: " in roomy.reason) == ("failed", False, False)
+    assert only(run(plan, small_disk / "store", esorex=esorex)).state == "done"
 
 
 def test_a_missing_category_is_a_failure_though_the_recipe_is_content(

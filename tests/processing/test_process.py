@@ -103,6 +103,14 @@ def test_the_peak_is_the_memory_of_the_command_not_of_python(tmp_path: Path) -> 
     assert 0 < sh("sleep 0.1", tmp_path).peak_mb < 20
 
 
+def test_the_least_free_space_is_seen_though_what_filled_the_disk_is_removed_at_the_end(
+    small_disk: Path,
+) -> None:
+    assert 7 < sh("true", small_disk).free_mb <= 8
+    assert sh("head -c 7M /dev/zero > big; sleep 0.5; rm big; exit 8", small_disk).free_mb < 2
+    assert sh("head -c 7M /dev/zero > big; exit 8", small_disk).free_mb < 2
+
+
 def test_the_flag_ends_the_command(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()

@@ -87,6 +87,12 @@ def sums(path: Path) -> list[str]:
         return [hdu.header["DATASUM"] for hdu in hdus]
 
 
+def sources(path: Path) -> dict[str, str]:
+    """What a product says it was made from."""
+    header = fits.getheader(path)
+    return {card: header[card] for card in header if re.fullmatch(r"ESO PRO REC1 (RAW|CAL)\d+ NAME", card)}
+
+
 def test_a_product_is_made_again_with_the_same_pixels_and_never_twice(dark: Made, tmp_path: Path) -> None:
     first = bash(dark.script, tmp_path / "again", dark.raw)
     assert first.returncode == 0, first.stderr
@@ -208,6 +214,7 @@ def test_a_whole_chain_is_made_again_from_what_the_service_gives(
     recipes = ["naco_img_dark", "naco_img_dark", "naco_img_jitter", "naco_img_twflat", "sdp_package"]
     assert sorted(re.findall(r"^run   \d+_(\w+)_\w+$", ran.stdout, re.MULTILINE)) == recipes
     assert len(again) >= len(recipes)
-    assert {path.name: sums(path) for path in again} == {
-        path.name: sums(archived[path.name]) for path in again
-    }
+    for told in (sums, sources):
+        assert {path.name: told(path) for path in again} == {
+            path.name: told(archived[path.name]) for path in again
+        }

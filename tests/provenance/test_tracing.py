@@ -11,6 +11,7 @@ from app.formats import links_of
 from app.plan import Origin
 from app.provenance import FORMATS, Output, Use, tracing
 from app.rights import User
+from processing.names import input_name
 
 
 def build(archive) -> None:
@@ -127,6 +128,25 @@ def test_a_name_that_fits_cut_is_found_by_its_beginning(archive, index) -> None:
     with index.connection() as connection:  # as it was noted by the task.json of a time before this
         connection.execute("UPDATE provenance SET dp_id = 'TOY.2012-01-01T00:00:00.000_LONG_NAME'")
     assert archive.trace("M.1").runs[0].inputs == (Use("RAW", "TOY.2012-01-01T00:00:00.000_LONG_NAME"),)
+
+
+def test_a_name_that_was_shortened_for_the_recipe_is_known_by_the_whole(archive, index) -> None:
+    masters = [f"r.TOY.2012-01-01T00:00:00.000_MASTER_{name}_6acb2782" for name in ("DARK", "FLAT")]
+    told = {"PRO_REC1_ID": "toy"}
+    for number, name in enumerate(masters, 1):
+        archive.product(name, "MASTER")
+        told |= {f"PRO_REC1_CAL{number}_NAME": input_name(f"{name}.fits"), f"PRO_REC1_CAL{number}_CATG": "M"}
+    archive.product("r.S", "IMAGE", **told)
+    archive.ingest()
+    with index.connection() as connection:  # as a task.json noted it
+        rows = connection.execute("SELECT position, dp_id FROM provenance ORDER BY position").fetchall()
+        assert [len(dp_id) < 43 for _, dp_id in rows] == [True, True]
+        for position, _ in rows:
+            connection.execute(
+                "UPDATE provenance SET dp_id = %s WHERE position = %s", [masters[position], position]
+            )
+    (run,) = archive.trace("r.S").runs
+    assert run.inputs == tuple(Use("M", name) for name in masters)
 
 
 @pytest.mark.parametrize("recipe", ["--config=/tmp/x", "a b", ""])

@@ -67,6 +67,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = {"inputs": inputs, "products": [{"name": science.name, "sha256": _sum(science)}]}
     (science.parent / "task.json").write_bytes(orjson.dumps(task))
     (master.parent / "task.json").write_text("[]")  # somebody else's
+    (master.parent / "report.json").write_text("[]")
+    report = {"files": [{"path": science.name}], "absent": [], "mended": [], "remarks": [], "problems": []}
+    (science.parent / "report.json").write_bytes(orjson.dumps(report))
     return folder
 
 
@@ -139,16 +142,26 @@ def test_a_product_says_what_it_was_made_from_and_a_calibration_what_was_made_of
     assert [(row["semantics"], row["access_url"].rpartition("/")[2]) for row in rows] == [
         ("#this", SCIENCE),
         ("#documentation", SCIENCE),
+        ("#documentation", "report"),
         ("#progenitor", RAW),
         ("#progenitor", MASTER),
     ]
 
 
 def test_a_product_leads_to_how_it_was_made(archive: httpx.Client):
-    (row,) = [row for row in _links(archive, SCIENCE) if row["semantics"] == "#documentation"]
+    row, _ = [row for row in _links(archive, SCIENCE) if row["semantics"] == "#documentation"]
     answer = archive.get(row["access_url"].removeprefix(BASE))
     assert (answer.status_code, answer.headers["content-type"]) == (200, row["content_type"])
     assert f"file:{SCIENCE}" in answer.json()["entity"]
+
+
+def test_an_archive_science_product_leads_to_what_its_packaging_said(archive: httpx.Client, folder: Path):
+    _, row = [row for row in _links(archive, SCIENCE) if row["semantics"] == "#documentation"]
+    assert row["access_url"] == f"{BASE}/provenance/{SCIENCE}/report"
+    answer = archive.get(row["access_url"].removeprefix(BASE))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, row["content_type"])
+    assert answer.content == (folder / "two/report.json").read_bytes()
+    assert len(answer.content) == row["content_length"]
 
 
 def test_products_of_others_are_followed_by_the_names_in_their_headers(database_url, serve, tmp_path: Path):

@@ -24,6 +24,8 @@ from app.ingest import ingest
 RAW = "TOY.2012-03-12T04:00:00.000"
 MASTER = f"r.{RAW}_MASTER_0a1b2c3d"
 LOCKED = "r.TOY.LOCKED"
+REPORT = {"files": [{"path": f"{MASTER}.fits"}, {"path": f"{LOCKED}.fits"}], "absent": [], "mended": [],
+          "remarks": ["said"], "problems": []}  # fmt: skip
 
 
 def _write(path: Path, **keywords: object) -> Path:
@@ -60,6 +62,7 @@ def archive(make_shared_database, serve, tmp_path_factory: pytest.TempPathFactor
         "products": [{"name": master.name, "category": "MASTER", "sha256": _sum(master)}],
     }
     (folder / "task.json").write_text(json.dumps(task))
+    (folder / "report.json").write_text(json.dumps(REPORT))
     url = make_shared_database()
     engine = connect(url)
     assert ingest(Index(engine), [folder], proprietary_days=36_500).skipped == []
@@ -113,6 +116,29 @@ def test_the_script_fetches_from_this_service(archive: httpx.Client) -> None:
     script = archive.get(f"/provenance/{MASTER}?format=script").text
     assert "default_url=https://calsel.example.org/dataPortal/file/\n" in script
     assert f"\nget {RAW} files/{RAW}.fits {RAW}.fits " in script
+
+
+def test_what_the_packaging_had_to_say_is_served(archive: httpx.Client) -> None:
+    answer = archive.get(f"/provenance/{MASTER}/report")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.headers["content-disposition"] == f'inline; filename="{MASTER}_report.json"'
+    assert answer.json() == REPORT
+    assert archive.head(f"/provenance/{MASTER}/report").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("dp_id", "status", "said"),
+    [
+        ("none", 404, "dp_id 'none' is not in this archive"),
+        (RAW, 404, f"{RAW} has no report: it was not packaged here as an archive science product"),
+        (LOCKED, 401, f"{LOCKED} is proprietary"),
+    ],
+)
+def test_a_report_is_of_what_was_packaged_and_for_those_who_may_read_that(
+    archive: httpx.Client, dp_id: str, status: int, said: str
+) -> None:
+    answer = archive.get(f"/provenance/{dp_id}/report")
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
 
 
 @pytest.mark.parametrize(

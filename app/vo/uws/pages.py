@@ -23,7 +23,11 @@ _BOTH: Final = {**_XML, "application/json": {"schema": {"type": "object"}}}
 LIST: Final[Answers] = {200: {"description": "Your jobs, the newest first.", "content": _BOTH}, **_ERRORS}
 CREATED: Final[Answers] = {303: {"description": "The job is at `Location`."}, **_ERRORS, **_LARGE}
 JOB: Final[Answers] = {
-    200: {"description": "The job, with all its tasks in JSON.", "content": _BOTH},
+    200: {
+        "description": "The job; in JSON with all its tasks. What an archive science product lacks and why, "
+        "and what was mended in it, is in the `report` of the task that packaged it, and in `messages`.",
+        "content": _BOTH,
+    },
     **_ERRORS,
     **_UNKNOWN,
 }

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +28,29 @@ def test_it_behaves_as_a_recipe_does(cases: dict[str, Any], tmp_path: Path) -> N
     products = listed_products(tmp_path / "out" / "products.json")
     assert products == (("UVES_RED_SCI_POINT_BLUE_sdp.fits", "RED_SCI_POINT_BLUE"),)
     assert faults(tmp_path / "out" / products[0][0], products[0][1]) == ()
+
+
+@pytest.mark.parametrize("full", ["product", "list", "terminal"])
+def test_a_full_disk_has_an_exit_code_of_its_own(
+    cases: dict[str, Any], tmp_path: Path, small_disk: Path, full: str
+) -> None:
+    sof = cases["image"].sof(tmp_path / "package.sof")
+    out = small_disk if full == "product" else tmp_path / "out"
+    out.mkdir(exist_ok=True)
+    if full == "product":
+        (out / "filler").write_bytes(bytes(shutil.disk_usage(out).free - 50_000))
+    if full == "list":
+        (out / "products.json").symlink_to("/dev/full")
+    with Path("/dev/full" if full == "terminal" else os.devnull).open("w") as terminal:
+        ran = subprocess.run(
+            [sys.executable, "-m", "processing.phase3", str(sof), "--output-dir", str(out)],
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 5
+    assert ran.stderr.startswith("[ ERROR ] sdp_package: ")
 
 
 @pytest.mark.parametrize("kind", ["image", "mosaic", "spectrum", "cube"])

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from processing.names import input_name
 from processing.phase3.ancillaries import file_name
-from processing.phase3.notes import PackagingError
+from processing.phase3.notes import Cards, Notes, PackagingError
 from processing.phase3.package import Packaged
 from processing.products import faults
 
@@ -140,6 +141,54 @@ def test_the_dark_that_the_recipe_forgot_is_named(packaged: dict[str, Packaged])
     assert made["ESO PRO REC1 CAL2 NAME"] == "dark.fits"
     assert made["ESO PRO REC1 CAL2 CATG"] == "NACO_IMG_DARK_AVG"
     assert "PRO.REC1.CAL2" in keywords(packaged["image"].mended)
+
+
+def test_a_forgotten_dark_of_a_long_name_is_named_as_the_recipe_read_it(
+    cases: dict[str, Any], tmp_path: Path
+) -> None:
+    case = cases["image"]
+    (tag, dark), zero = case.calibrations
+    long = tmp_path / "r.NACO.2012-03-15T11:00:04.624_NACO_IMG_DARK_AVG_6acb2782.fits"
+    long.symlink_to(dark)
+    made = replace(case, calibrations=((tag, long), zero)).package(tmp_path / "out")
+    assert header(made)["ESO PRO REC1 CAL2 NAME"] == input_name(long.name)
+    (said,) = (note.sentence for note in made.mended if note.keyword == "PRO.REC1.CAL2")
+    assert input_name(long.name) in said
+    assert long.name in said
+
+
+def test_raw_frames_that_a_recipe_read_under_a_shorter_name_are_its_sources(
+    cases: dict[str, Any], tmp_path: Path
+) -> None:
+    case, stranger = cases["image"], tmp_path / f"{'another_' * 8}.fits"
+    raws = [tmp_path / f"my_own_copy_of_the_frame_{path.name}" for path in case.raws]
+    product = tmp_path / case.product.name
+    with fits.open(case.product) as hdus:
+        for number, (path, source) in enumerate(zip(raws, case.raws, strict=True), 1):
+            path.symlink_to(source)
+            hdus[0].header[f"HIERARCH ESO PRO REC1 RAW{number} NAME"] = input_name(path.name)
+        hdus.writeto(product)
+    with fits.open(case.raws[0]) as hdus:
+        hdus[0].header["ARCFILE"] = "NACO.2012-03-15T09:00:00.000.fits"
+        hdus.writeto(stranger)
+    made = replace(case, product=product, raws=(*raws, stranger)).package(tmp_path / "out")
+    assert header(made)["NCOMBINE"] == len(raws)
+    assert made.remarks == (
+        "NACO.2012-03-15T09:00:00.000 does not count: the product does not name it as its source",
+    )
+
+
+@pytest.mark.parametrize(
+    ("keyword", "room"),
+    [("OBJECT", 68), ("HIERARCH ESO PRO REC1 CAL3 NAME", 45), ("HIERARCH ESO PRO REC1 CAL100 NAME", 43)],
+)
+def test_what_a_card_cannot_hold_is_refused_and_never_cut(keyword: str, room: int) -> None:
+    cards = Cards(fits.Header(), 0, Notes())
+    cards.put(keyword, "x" * room)
+    assert fits.Header.fromstring(cards.new.tostring())[keyword] == "x" * room
+    for value in ("x" * (room + 1), "'" + "x" * (room - 1)):
+        with pytest.raises(PackagingError, match=rf"^{keyword} would be .*, longer than the {room} char"):
+            cards.put(keyword, value)
 
 
 def test_a_place_outside_of_the_pixels_becomes_their_centre(packaged: dict[str, Packaged]) -> None:

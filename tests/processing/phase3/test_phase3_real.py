@@ -14,6 +14,7 @@ from astropy.time import Time
 
 from processing.esorex import Esorex
 from processing.graph import InputFile, InputProduct, Plan, Task
+from processing.names import input_name
 from processing.phase3.package import package
 from processing.products import faults
 from processing.runner import run
@@ -72,4 +73,7 @@ def test_a_real_naco_image_becomes_an_archive_product(
     assert header["PSF_FWHM"] == pytest.approx(width, rel=0.02)
     assert (header["TEXPTIME"], header["EXPTIME"], header["NCOMBINE"]) == (8.0, 8.0, 4)
     assert header["ESO PRO REC1 CAL1 CATG"] == "NACO_IMG_DARK_AVG"
-    assert [note.keyword for note in made.mended if "did not name" in note.sentence] == ["PRO.REC1.CAL1"]
+    assert header["ESO PRO REC1 CAL1 NAME"] == input_name(master.name)
+    (note,) = (note for note in made.mended if "did not name" in note.sentence)
+    assert note.keyword == "PRO.REC1.CAL1"
+    assert note.sentence.startswith(f"names {input_name(master.name)} (NACO_IMG_DARK_AVG: {master.name}), ")

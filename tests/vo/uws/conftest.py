@@ -93,13 +93,13 @@ class Site:
             ready = next((run.id for run in states if run.state == "ready"), None)
             return runs.claim(connection, ready, "w1") if ready else None
 
-    def settle(self, claim: Claim, state: str = "done", reason: str = "") -> None:
+    def settle(self, claim: Claim, state: str = "done", reason: str = "", folder: str = "/nowhere") -> None:
         """End a run: each category that it is to make becomes a product, which no recipe has made."""
         products = [
             {
                 "dp_id": f"r.{claim.id[:8]}.{category}",
                 "category": category,
-                "path": f"/nowhere/{category}",
+                "path": f"{folder}/{category}",
                 "size": 1,
                 "sha256": "0" * 64,
             }

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from pyvo.io.uws import parse_job
@@ -38,6 +40,34 @@ def test_a_job_that_ended_well_tells_its_results_the_final_ones_first(site: Site
     led = site.client.get(f"{job}/results/{names[0]}")
     assert (led.status_code, led.headers["location"]) == (303, seen.results[0].href)
     assert site.text(job, "error") == ""
+
+
+def test_what_an_archive_product_lacks_is_told_with_its_task_and_in_the_messages(
+    site: Site, tmp_path: Path
+) -> None:
+    job = site.create(PHASE="RUN", **{"naco_img_dark.hot_t": "6"})
+    site.plan(job)
+    report = {
+        "files": [{"path": "COADDED_IMG", "category": "COADDED_IMG", "prodcatg": "SCIENCE.IMAGE"}],
+        "absent": [{"hdu": 0, "keyword": "PHOTZP", "sentence": "no zero point is known"}],
+        "mended": [{"hdu": 1, "keyword": "RA", "sentence": "was 1.0, is 2.0"}],
+        "remarks": [],
+        "problems": [],
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    while claim := site.take(job):
+        site.settle(claim, folder=str(tmp_path))
+    said = ["absent: PHOTZP: no zero point is known", "mended: RA (HDU 1) was 1.0, is 2.0"]
+    seen = site.json(job)
+    # What the recipe made itself has the same name here, and is not what the report is of.
+    assert {task["recipe"]: task["report"] for task in seen["tasks"] if task["report"]} == {
+        "sdp_package": said
+    }
+    (product,) = (task["products"][0] for task in seen["tasks"] if task["report"])
+    assert seen["messages"] == [f"{product}: {sentence}" for sentence in said]
+    assert site.text(job, "phase") == "COMPLETED"
+    (tmp_path / "report.json").unlink()  # the products folder is another machine's
+    assert site.json(job)["messages"] == []
 
 
 def test_a_quote_needs_recipes_that_have_run_and_somebody_who_works(site: Site) -> None:
