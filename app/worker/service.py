@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
@@ -69,7 +70,8 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
     """
     esorex = esorex or Esorex.find()
     libpq = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    queues = post.queues or (PLANNERS, OURS, *(pipeline.id for pipeline in esorex.pipelines()))
+    known = (PLANNERS, OURS, *(pipeline.id for pipeline in esorex.pipelines()))
+    queues = post.queues or known
     with open_store(post.products) as store:
         name = f"{platform.node()}-{os.getpid()}-{store.work.name[-6:]}"
         bench = Bench(store, esorex, Limits(post.seconds, float(post.memory_mb)), threading.Event())
@@ -77,7 +79,7 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
         me = Presence(name, platform.node(), os.getpid(), queues, post.slots, post.memory_mb, post.seconds)
         heart = Heart(libpq, hands, me, post.rhythm)
         heart.start()
-        _warn_of_crowd(index, me, post.rhythm.silence)
+        _warn(index, me, post, known)
         besides = [threading.Thread(target=_declare, args=(index, esorex, hands), daemon=True)]
         if post.webhook:
             besides.append(threading.Thread(target=_notify, args=(index, post, hands), daemon=True))
@@ -92,11 +94,16 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
                 thread.join()
 
 
-def _warn_of_crowd(index: Index, me: Presence, silence: float) -> None:
-    """Say when the living workers of this host together count on more memory than it has."""
+def _warn(index: Index, me: Presence, post: Post, known: Sequence[str]) -> None:
+    """Say what is odd about our place: queues of nobody here, too little memory for all, another folder."""
+    if strange := sorted(set(me.queues) - set(known)):
+        LOG.warning("nothing here is of the queue %s; there are %s", ", ".join(strange), ", ".join(known))
     with index.connection() as connection:
         found = reaping.workers(connection)
-    here = [each.memory_mb for each, silent, _ in found if each.host == me.host and silent < silence]
+        row = connection.execute(_NEWEST).fetchone()
+    here = [
+        each.memory_mb for each, silent, _ in found if each.host == me.host and silent < post.rhythm.silence
+    ]
     if sum(here) > machine_mb():
         LOG.warning(
             "the workers of %s may together take %d MB of memory, it has %d: give each its part by --memory",
@@ -104,6 +111,19 @@ def _warn_of_crowd(index: Index, me: Presence, silence: float) -> None:
             sum(here),
             machine_mb(),
         )
+    if row and not Path(row[0]).is_relative_to(post.products.absolute()):
+        LOG.warning(
+            "products of this archive are in %s, those made here go to %s and will replace them: "
+            "CALSEL_PRODUCTS should be one folder",
+            Path(row[0]).parent,
+            post.products,
+        )
+
+
+_NEWEST: Final = """
+SELECT product ->> 'path' FROM run, jsonb_array_elements(products) AS product
+WHERE state = 'done' ORDER BY ended DESC LIMIT 1
+"""
 
 
 async def listen(url: str, hands: Hands, esorex: Esorex, queues: Sequence[str], post: Post) -> None:

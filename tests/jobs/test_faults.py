@@ -178,6 +178,18 @@ def test_workers_that_count_on_more_memory_than_their_host_has_say_so(site: Site
     assert "give each its part by --memory" in second.read_text()
 
 
+def test_a_worker_says_what_is_odd_about_its_queues_and_its_folder(site: Site, tmp_path: Path) -> None:
+    site.worker()
+    job = site.submit(dp_id=SCIENCE)
+    assert site.ended(job).phase == "COMPLETED"
+    site.worker("--queues", "nonsense", CALSEL_PRODUCTS=str(tmp_path / "elsewhere"))
+    first, second = (site.products.parent / f"worker{number}.log" for number in (0, 1))
+    until(lambda: "CALSEL_PRODUCTS" in second.read_text(), "the second worker has looked")
+    assert f"products of this archive are in {site.products}" in second.read_text()
+    assert "nothing here is of the queue nonsense; there are plan, " in second.read_text()
+    assert "WARNING" not in first.read_text()
+
+
 def test_torn_raw_file_fails_once_and_is_told_by_name(site: Site, frames: Path, tmp_path: Path) -> None:
     whole = frames / f"{FLAT.dp_ids()[0]}.fits"
     content = whole.read_bytes()
