@@ -561,9 +561,8 @@ def test_a_crowd_of_slow_clients_keeps_nobody_else_waiting(server: Server, clien
         pytest.skip(f"needs 4096 open files, and at most {hard} are allowed here (ulimit -Hn)")
     already = asyncio.Event()
     already.set()
-    behave(
-        server, archive, already
-    )  # the rulebooks, which are compiled when first asked for, are nobody's fault
+    # Rulebooks are compiled when first asked for: that is no slow client's doing.
+    behave(server, archive, already)
     files, threads, before = server.files(), server.threads(), server.forget_peak()
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
     try:
