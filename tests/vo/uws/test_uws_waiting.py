@@ -147,8 +147,9 @@ def test_events_come_in_order_as_they_happen_and_can_be_taken_up_again(
     site: Site, aside: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     job = site.create(PHASE="RUN")
-    following = aside.submit(follow, site, job)
-    until(site.waiting)
+    heard: list[Event] = []
+    following = aside.submit(follow, site, job, heard)
+    until(lambda: heard)
     site.plan(job)
     claim = site.take(job)
     (tmp_path / "esorex.log").write_text("\n".join(f"line {n}" for n in range(30)))
@@ -235,8 +236,9 @@ def test_who_follows_a_period_is_told_what_the_jobs_of_its_groups_do(
 
 def test_a_stream_of_a_destroyed_job_ends(site: Site, aside: ThreadPoolExecutor) -> None:
     job = site.create()
-    following = aside.submit(follow, site, job)
-    until(site.waiting)
+    told: list[Event] = []
+    following = aside.submit(follow, site, job, told)
+    until(lambda: told)
     site.client.delete(job)
     assert {name for name, _, _ in following.result()} == {"progress"}
 
