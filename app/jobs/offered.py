@@ -48,11 +48,10 @@ def faults(
 
 
 def _until(books: Sequence[Rulebook], whose: str, until: str) -> list[str]:
-    promises = [p for book in books for action in book.actions.values() for p in action.promises]
-    made = {promise.category for promise in promises if promise.category}
-    # A category that a rule computes is known with its frames only.
-    if not until or until in made or any(promise.category is None for promise in promises):
+    actions = [action for book in books for action in book.actions.values()]
+    if not until or any(action.may_make(until) for action in actions):
         return []
+    made = {promise.category for action in actions for promise in action.promises if promise.category}
     return [f"until: no active rulebook of {whose} makes {until!r}; made are {_said(made)}"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from app.jobs.keys import until, wanted_runs, with_parameters
 from app.jobs.request import CALIBRATION, Request, read_request
 from app.jobs.sharing import share
 from app.plan import make_plan
-from app.rulebook import Rulebook, night_number
+from app.rulebook import night_number
 from app.tree import Tree, uncertified
 from processing.recipes import PACKAGING
 
@@ -138,9 +138,13 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
         own = {number: book for number, book in books.items() if book.instrument == request.instrument}
         nights = (night_number(request.night), night_number(request.last_night))
         rows = connection.execute(_GROUPS, [CALIBRATION, list(own), *nights]).fetchall()
-        steps = {action.name for book in own.values() for action in book.actions.values() if action.step}
-        if request.until:  # of a period each group is asked for itself, not for what it needs
-            steps &= _makers(own.values(), request.until)
+        # Of a period with `until` each group is asked for itself, not for what it needs.
+        steps = {
+            action.name
+            for book in own.values()
+            for action in book.actions.values()
+            if action.step and (not request.until or action.may_make(request.until))
+        }
         groups = [(action, dp_id) for action, dp_id in rows if action in steps]
         if not groups:
             jobs.fail(
@@ -167,16 +171,6 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
             )
             jobs.start(connection, child)
             call_planner(connection, child, parent.priority)
-
-
-def _makers(books: Iterable[Rulebook], category: str) -> set[str]:
-    """The actions that promise a PRO.CATG, or may, as a rule computes theirs."""
-    return {
-        action.name
-        for book in books
-        for action in book.actions.values()
-        if any(promise.category in (category, None) for promise in action.promises)
-    }
 
 
 def _child(parameters: Mapping[str, Sequence[str]], action: str, dp_id: str) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ that parses back to an equal node; positions do not take part in equality.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -265,8 +266,13 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return ()
 
 
+def parts(expr: Expr) -> Iterator[Expr]:
+    """`expr` and all that is in it, in text order."""
+    yield expr
+    for child in children(expr):
+        yield from parts(child)
+
+
 def keys(expr: Expr) -> tuple[Key, ...]:
     """Every keyword named in `expr`, in text order, repeats included."""
-    if isinstance(expr, Key):
-        return (expr,)
-    return tuple(key for child in children(expr) for key in keys(child))
+    return tuple(part for part in parts(expr) if isinstance(part, Key))

@@ -129,6 +129,10 @@ class ActionBook:
     promises: tuple[Promise, ...]
     ref: RuleRef
 
+    def may_make(self, category: str) -> bool:
+        """It promises this PRO.CATG, or one that a rule computes, which is known with the frames only."""
+        return any(promise.category in (category, None) for promise in self.promises)
+
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.oca.syntax import Action, Assign, ClassRule, RuleFile
-from app.oca.terms import Arith, Compare, Expr, Key, Like, Pos, Text, Truth, children
+from app.oca.terms import Arith, Compare, Expr, Key, Like, Pos, Text, Truth, children, parts
 from app.oca.tokens import Diagnostic, Severity
 from app.rulebook.dictionary import Dictionary
-from app.rulebook.library import BOOK_NAME, EMPTY, INSTRUME, covered
+from app.rulebook.library import BOOK_NAME, EMPTY, covered, stated
 from app.rulebook.suspects import suspects
 
 # Keywords whose values rules make up; a value of one that nothing assigns can never be met.
@@ -67,7 +67,7 @@ def _empty(rules: RuleFile) -> Iterator[_Finding]:
 
 def _whose(lines: list[str], name: str) -> Iterator[_Finding]:
     """Only of a file that is a book by its name: others are for reading."""
-    if BOOK_NAME.fullmatch(name) and not INSTRUME.search("\n".join(lines[:10])):
+    if BOOK_NAME.fullmatch(name) and stated(lines) is None:
         (own,) = covered("", name)
         yield "warning", Pos(1, 1), f"no '// INSTRUME: …' in the first ten lines: the book is for {own}"
 
@@ -75,17 +75,11 @@ def _whose(lines: list[str], name: str) -> Iterator[_Finding]:
 def _expressions(rules: RuleFile) -> Iterator[_Finding]:
     """A sum with a text is never defined, and there are three keywords DPR (DICD): no comparison is true."""
     for top in (*rules.conditions, *(assign.value for assign in rules.assigns)):
-        for expr in _parts(top):
+        for expr in parts(top):
             if isinstance(expr, Arith) and {type(expr.left), type(expr.right)} & {Text, Truth}:
                 yield "warning", expr.pos, f"{expr} is never defined: arithmetic is for numbers"
             if isinstance(expr, Key) and expr.name.startswith("DPR.") and expr.name not in _DPR:
                 yield "warning", expr.pos, f"no header has {expr.name}: there are {', '.join(_DPR)}"
-
-
-def _parts(expr: Expr) -> Iterator[Expr]:
-    yield expr
-    for child in children(expr):
-        yield from _parts(child)
 
 
 def _actions(rules: RuleFile) -> Iterator[_Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.rulebook.book import Rulebook
 from app.rulebook.compiling import make_book
 
 BOOK_NAME = re.compile(r"(?P<instrument>[a-z0-9_+-]+)\.(?P<start>\d{4}-\d\d-\d\d)\.oca")
-INSTRUME = re.compile(r"^\s*//\s*INSTRUME:\s*(?P<names>.+?)\s*$", re.MULTILINE)
+_INSTRUME = re.compile(r"^\s*//\s*INSTRUME:\s*(?P<names>.+?)\s*$", re.MULTILINE)
 _MJD_ZERO = date(1858, 11, 17)
 
 
@@ -106,8 +106,14 @@ def read_book(text: str, name: str) -> Rulebook:
 
 def covered(text: str, name: str) -> tuple[str, ...]:
     """The INSTRUME values that the rulebook of this text and name covers; nothing is compiled."""
-    named = INSTRUME.search("\n".join(text.splitlines()[:10]))
-    return tuple(named["names"].split()) if named else (name.partition(".")[0].upper(),)
+    names = stated(text.splitlines())
+    return (name.partition(".")[0].upper(),) if names is None else names
+
+
+def stated(lines: Sequence[str]) -> tuple[str, ...] | None:
+    """The INSTRUME values that the first ten lines of a rulebook state; None where they do not."""
+    named = _INSTRUME.search("\n".join(lines[:10]))
+    return tuple(named["names"].split()) if named else None
 
 
 EMPTY = "no classification rule is in it, so it would know no frame; restore the file, or remove it"

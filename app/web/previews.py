@@ -13,7 +13,7 @@ from app.errors import NoFileError
 from app.formats.links import PREVIEWS
 from app.preview import preview
 from app.web.files import as_ingested
-from app.web.rights import Asker
+from app.web.rights import LOCKED, Asker
 
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -21,8 +21,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"image/png": {}},
     },
     304: {"description": "`If-None-Match` names the picture as it is."},
-    401: {"description": "The product is proprietary, and no token or a bad one was sent."},
-    403: {"description": "The product is proprietary, and belongs to a programme of others."},
+    **LOCKED,
     404: {"description": "No such product, no file of it, or nothing in it to show."},
 }
 _DP_ID: Final = Path(

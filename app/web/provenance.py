@@ -19,7 +19,7 @@ from app.formats.names import url_name
 from app.forms import Fields
 from app.provenance import FORMATS, Format, pick, trace
 from app.web.negotiate import liked_best
-from app.web.rights import Asker
+from app.web.rights import LOCKED, Asker
 from processing.phase3.report import report_beside
 
 _REPORT: Final = {
@@ -61,8 +61,7 @@ _REPORTS: Final[dict[int | str, dict[str, Any]]] = {
         "description": "The report.",
         "content": {"application/json": {"schema": {"type": "object"}, "example": _REPORT}},
     },
-    401: {"description": "The product is proprietary, and no token or a bad one was sent."},
-    403: {"description": "The product is proprietary, and belongs to a programme of others."},
+    **LOCKED,
     404: {"description": "Nothing of this name is in the archive, or no packaging made it."},
 }
 _PACKAGED: Final = PathParameter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
 from fastapi import Depends, Request
@@ -30,6 +30,11 @@ def user_of(request: Request) -> User:
 
 # In the thread of the answer, not in the event loop: the issuer's keys may have to be fetched.
 Asker: TypeAlias = Annotated[User, Depends(user_of)]
+# What routes that serve files of a product declare beside their own answers.
+LOCKED: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"description": "The product is proprietary, and no token or a bad one was sent."},
+    403: {"description": "The product is proprietary, and belongs to a programme of others."},
+}
 
 
 def check(index: Index, dp_ids: Iterable[str], user: User) -> None:

@@ -127,16 +127,21 @@ class Door:
                         told.add(event["id"])
                         newest = max(newest, event["id"])
                         yield ServerSentEvent(raw_data=_text(event), event="task", id=str(event["id"]))
-                now = describe(seen)
                 for run in (*seen.runs, *seen.below):
                     if (log := tail(run)) and log != said.get(run.id):
                         said[run.id] = log
                         told_log = {"run": run.id, "task": run.task["id"], "log": log}
                         yield ServerSentEvent(raw_data=_text(told_log), event="log")
                 if seen.job.phase in jobs.ENDED:
-                    yield ServerSentEvent(raw_data=_text(now), event="end")
+                    yield ServerSentEvent(raw_data=_text(describe(seen)), event="end")
                     return
-                state = {key: now[key] for key in ("phase", "done", "total", "quote", "waitsForWorkersOf")}
+                state = {
+                    "phase": seen.job.phase,
+                    "done": seen.done,
+                    "total": seen.total,
+                    "quote": seen.quote,
+                    "waitsForWorkersOf": seen.waits_for,
+                }
                 yield ServerSentEvent(raw_data=_text(state), event="progress")
                 await wait(heard, _GLANCE)
 
