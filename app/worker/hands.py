@@ -66,13 +66,12 @@ class Hands:
         with self._lock:
             return [claim for claim, _ in self.held.values()]
 
-    def drop(self, claim: Claim) -> bool:
-        """End a run that is ours no more; False when we do not hold it any more either."""
+    def drop(self, claim: Claim) -> None:
+        """End a run that is ours no more; one that has just been settled is not troubled by it."""
         with self._lock:
             held = self.held.get((claim.id, claim.fence))
             if held is not None:
                 held[1].set()
-        return held is not None
 
     def close(self) -> None:
         """End all runs and take no more; each is given back."""
@@ -132,7 +131,7 @@ class Hands:
         try:
             result = self._make(claim, stop)
         except SupersededError as error:
-            LOG.info("%s: %s", claim.task["id"], error)
+            LOG.info("%s", error)
             return
         except OSError as error:  # the store: full, read-only, gone
             reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
@@ -141,6 +140,8 @@ class Hands:
         if stop.is_set() and result.state == "failed":
             if self.closing.is_set():
                 self._persist(lambda c: self._give_back(c, claim))
+            else:
+                LOG.info("%s is ended: it was given to another, or nobody wants it", claim.task["id"])
             return
         if result.products:
             self._persist_ingest([product.path for product in result.products])

@@ -85,8 +85,7 @@ class Heart:
                 since = now  # we were asleep ourselves: what seems dead may only not have been heard by us
             last = now
             for lost in reaping.beat(connection, self.me, self.hands.holding()):
-                if self.hands.drop(lost):  # else it has just been settled
-                    LOG.warning("%s is ours no more", lost.task["id"])
+                self.hands.drop(lost)
             if now - since > self.rhythm.silence:
                 self._look_after(connection)
             self._listen(connection)

@@ -187,7 +187,8 @@ def test_a_worker_says_what_is_odd_about_its_queues_and_its_folder(site: Site, t
     until(lambda: "CALSEL_PRODUCTS" in second.read_text(), "the second worker has looked")
     assert f"products of this archive are in {site.products}" in second.read_text()
     assert "nothing here is of the queue nonsense; there are plan, " in second.read_text()
-    assert "WARNING" not in first.read_text()
+    assert "CALSEL_PRODUCTS" not in first.read_text()
+    assert "nothing here is of the queue" not in first.read_text()
 
 
 def test_torn_raw_file_fails_once_and_is_told_by_name(site: Site, frames: Path, tmp_path: Path) -> None:
