@@ -22,6 +22,7 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
 
@@ -29,6 +30,15 @@ from app import embedded
 from app.config import Settings
 
 ROOT = Path(__file__).parents[1]
+# Seconds until a client gives a busy machine up; no test is about how fast an answer comes.
+PATIENCE = 60.0
+
+# The same examples on every run and machine, and none of them a timed test. New ones are thrown with
+# pytest --hypothesis-profile search
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", UNTIMED)
+settings.register_profile("repeatable", UNTIMED, derandomize=True)
+settings.load_profile("repeatable")
 
 
 class MakeDatabase(Protocol):
@@ -141,7 +151,8 @@ def _serve(settings: Settings, own_links: bool = False) -> Iterator[httpx.Client
         while not server.started and thread.is_alive():
             time.sleep(0.005)
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=base, timeout=PATIENCE) as client:
                 yield client
         finally:
             server.should_exit = True

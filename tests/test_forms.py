@@ -6,7 +6,7 @@ from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
@@ -56,7 +56,6 @@ _NAMES = st.sampled_from(["dp_id", "DP_ID", "Mode", "x", "größe"])
 _VALUES = st.text(st.characters(codec="utf-8"), max_size=20).filter(lambda text: "--b" not in text)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(_NAMES, _VALUES), min_size=1, max_size=8))
 def test_address_form_and_multipart_say_the_same(fields: list[tuple[str, str]]):
     said: dict[str, list[str]] = {}
@@ -68,7 +67,6 @@ def test_address_form_and_multipart_say_the_same(fields: list[tuple[str, str]]):
     assert _read(body=[_multipart(fields)], kind=MULTIPART) == said
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 60), max_size=5))
 def test_it_does_not_matter_how_a_form_is_cut_on_its_way(cuts: list[int]):
     whole = _multipart([("DP_ID", "A"), ("mode", "Raw2Raw")])

@@ -171,7 +171,7 @@ def test_what_was_killed_at_a_limit_is_tried_again_only_by_a_worker_with_a_highe
 ROOMS = st.builds(Limits, st.sampled_from([NO_TIME, HOUR]), st.sampled_from([100.0, 300.0, 500.0, 8000.0]))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(ROOMS, min_size=1, max_size=5),
     st.sampled_from([50.0, 200.0, 400.0, 9000.0]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.layers import Edge, layered, parts
@@ -14,7 +14,6 @@ graphs = st.lists(st.tuples(ends, ends).filter(lambda edge: edge[0] != edge[1]),
 
 
 @given(graphs)
-@settings(deadline=None)
 def test_each_part_hangs_together_and_shares_nothing_with_another(edges: list[Edge]) -> None:
     found = parts(edges)
     assert sorted(edge for part in found for edge in part) == sorted(edges)
@@ -28,7 +27,6 @@ def test_each_part_hangs_together_and_shares_nothing_with_another(edges: list[Ed
 
 
 @given(graphs)
-@settings(deadline=None)
 def test_an_edge_leads_to_the_right_with_a_point_in_each_layer_between(edges: list[Edge]) -> None:
     for part in parts(edges):
         layers, ways = layered(part)
@@ -42,7 +40,6 @@ def test_an_edge_leads_to_the_right_with_a_point_in_each_layer_between(edges: li
 
 
 @given(graphs)
-@settings(deadline=None)
 def test_only_an_edge_that_closes_a_circle_has_no_way(edges: list[Edge]) -> None:
     for part in parts(edges):
         _, ways = layered(part)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.level import HIGHEST, LOWEST, Window, label, level_of, read_level, sides, told
@@ -41,7 +41,6 @@ def test_a_rule_without_windows_has_no_level() -> None:
 
 
 @given(WINDOWS, st.data())
-@settings(deadline=None)
 def test_to_be_inside_one_window_more_is_never_worse(
     windows: list[Window | None], data: st.DataObject
 ) -> None:
@@ -56,7 +55,6 @@ def test_to_be_inside_one_window_more_is_never_worse(
 
 
 @given(WINDOWS.filter(any), st.floats(-8, 8))
-@settings(deadline=None)
 def test_the_word_is_calib_plan_only_inside_the_first_window(
     windows: list[Window | None], days: float
 ) -> None:

@@ -95,7 +95,7 @@ def test_what_is_no_fits_is_an_error(tmp_path: Path, content: bytes):
         preview(tmp_path / "x.fits")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     arrays.arrays(
         st.sampled_from([np.float32, np.float64, np.int16]),

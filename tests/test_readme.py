@@ -117,7 +117,10 @@ def test_the_examples_run(demo: Demo) -> None:
 
 
 def _commands(group: click.Group, before: str = "calsel") -> Iterator[str]:
-    for name, command in group.commands.items():
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from _commands(command, f"{before} {name}")
         else:

@@ -5,26 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from errno import EPIPE
+from importlib import import_module
 from typing import Any
 
 import click
 import psycopg
 import sqlalchemy.exc
 
-from app.cli import (
-    archive,
-    associate,
-    changes,
-    jobs,
-    look,
-    products,
-    provenance,
-    quality,
-    rules,
-    run,
-    service,
-    worker,
-)
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
@@ -32,9 +19,41 @@ from processing.simulate.echelle import SimulationError
 
 __all__ = ["main"]
 
+# Each command and the module here whose COMMANDS holds it. A module is imported when a command of it is
+# asked for: a server then has no simulators in memory, and no command waits for the libraries of another.
+HOMES = {
+    "associate": "associate",
+    "breakpoints": "archive",
+    "certify": "quality",
+    "changes": "changes",
+    "check-product": "products",
+    "db": "archive",
+    "demo": "service",
+    "frames": "look",
+    "health": "service",
+    "history": "look",
+    "ingest": "archive",
+    "jobs": "jobs",
+    "provenance": "provenance",
+    "qc": "quality",
+    "rules": "rules",
+    "run": "run",
+    "serve": "service",
+    "worker": "worker",
+}
+
 
 class _Commands(click.Group):
     """Turns what goes wrong outside into a message on stderr and exit code 1; bugs keep their traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*HOMES, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in HOMES:
+            for command in import_module(f"{__name__}.{HOMES[cmd_name]}").COMMANDS:
+                self.add_command(command)
+        return super().get_command(ctx, cmd_name)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         # A terminal that cannot show ✓ or … shows a question mark.
@@ -76,20 +95,3 @@ def main() -> None:
 
     Without CALSEL_DATABASE_URL an embedded PostgreSQL is started below CALSEL_HOME.
     """  # noqa: D301 (a \b of click's, not a backslash)
-
-
-for command in (
-    *archive.COMMANDS,
-    *associate.COMMANDS,
-    *quality.COMMANDS,
-    *changes.COMMANDS,
-    *look.COMMANDS,
-    *run.COMMANDS,
-    *jobs.COMMANDS,
-    *worker.COMMANDS,
-    *products.COMMANDS,
-    *provenance.COMMANDS,
-    *rules.COMMANDS,
-    *service.COMMANDS,
-):
-    main.add_command(command)

@@ -313,7 +313,7 @@ def _do(index: Index, frame: MakeFrame, number: int, operation: tuple[str, float
             say(index, what, *_JUDGED[where])
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(first=_OPERATIONS, then=_OPERATIONS, mode=st.sampled_from(["Raw2Raw", "Raw2Master"]))
 def test_exactly_those_are_told_whose_answer_is_another_when_all_are_asked_again(
     make_database: Callable[[], str], make: MakeFrame, first: Any, then: Any, mode: Mode

@@ -87,7 +87,7 @@ _VALUES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(headers=st.lists(st.dictionaries(_NAMES, _VALUES), min_size=1, max_size=5), raw=st.booleans())
 def test_upgrading_records_what_ingesting_would_have(
     make_shared_database: Callable[[], str], headers: list[dict[str, Any]], raw: bool

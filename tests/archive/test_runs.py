@@ -285,7 +285,7 @@ def test_news_and_giving_up_are_heard(connection: Connection, engine: Engine) ->
     assert heard >= {(runs.NEWS, job), (runs.GIVE_UP, "bias")}
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_happens_every_job_ends_as_its_runs_did(connection: Connection, data: st.DataObject) -> None:
     connection.execute("TRUNCATE job, run, run_need, job_run, run_event CASCADE")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.associate.choosing import COUNTED, Asker, accept, count, needed, refusal, rival
@@ -130,7 +130,6 @@ CANDIDATES = st.lists(
 
 
 @given(CANDIDATES, st.integers(1, 3))
-@settings(deadline=None)
 def test_seen_is_chosen_and_surplus_and_refused(candidates: list[Candidate], most: int) -> None:
     rule = wanted('PRO.CATG == "X" and A == inputFile.A', most)
     chosen = accept(rule, ASKER, candidates, ())[:most]
@@ -140,7 +139,6 @@ def test_seen_is_chosen_and_surplus_and_refused(candidates: list[Candidate], mos
 
 
 @given(CANDIDATES, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_the_choice_does_not_depend_on_the_order_of_the_offers(
     candidates: list[Candidate], dice: Any
 ) -> None:

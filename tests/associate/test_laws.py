@@ -23,7 +23,7 @@ from app.tree import Mode, Node, Tree, walk, worst_level
 
 Fill = Callable[[Library, Sequence[Sequence[Frame]]], Index]
 POSTGRES = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 # --- rule files -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import main
+from app.cli import HOMES, main
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
@@ -27,7 +28,10 @@ CALSEL = [sys.executable, "-c", "from app.cli import main; main()"]
 def commands(
     group: click.Group, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
         yield (*path, name), command
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
@@ -48,9 +52,25 @@ def test_every_command_has_help_and_every_option_says_what_it_does(
             assert parameter.help, parameter.name
 
 
+def test_every_command_is_at_home_where_the_table_says() -> None:
+    at_home = {
+        command.name: home
+        for home in set(HOMES.values())
+        for command in import_module(f"app.cli.{home}").COMMANDS
+    }
+    assert at_home == HOMES
+
+
+def test_a_command_loads_the_libraries_of_no_other() -> None:
+    code = "import sys; from app.cli import main; main(['serve', '-h'], standalone_mode=False); "
+    code += "print(*sorted({'scipy', 'processing.simulate.chains'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "", told.stdout
+
+
 def test_no_command_is_described_by_half_a_sentence(bare: Calsel) -> None:
     listed = bare("--help").stdout.partition("Commands:")[2]
-    assert listed.count("\n  ") == len(main.commands)
+    assert listed.count("\n  ") == len(HOMES)
     assert "..." not in listed
 
 

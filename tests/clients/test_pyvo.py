@@ -173,7 +173,7 @@ def test_every_example_of_the_service_is_answered(tap):
 def test_other_formats_have_the_same_rows(archive, form):
     query = "SELECT TOP 20 dp_id, mjd_obs, object FROM dbo.raw ORDER BY dp_id"
     ask = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": query}
-    answer = httpx.post(f"{archive.url}/tap_obs/sync", data=ask | {"FORMAT": form})
+    answer = httpx.post(f"{archive.url}/tap_obs/sync", data=ask | {"FORMAT": form}, timeout=60)
     reference = Table(TAPService(f"{archive.url}/tap_obs").search(query).to_table())
     if form == "csv":
         rows = [list(row) for row in Table.read(answer.text, format="ascii.csv")]
@@ -210,7 +210,7 @@ def test_every_votable_is_read_strictly_without_a_warning(archive, path):
     (master,) = sorted(archive.masters)[:1]
     names = {"science": archive.science, "product": archive.product, "master": master}
     names |= {"locked": archive.locked, "packed": archive.packed}
-    answer = httpx.get(archive.url + path.format(**names))
+    answer = httpx.get(archive.url + path.format(**names), timeout=60)
     assert answer.status_code in (200, 400)
     # astropy's warnings are errors in this suite; `exception` makes errors of faults that it could mend.
     parse(io.BytesIO(answer.content), verify="exception")

@@ -66,7 +66,7 @@ def test_datalinklint_finds_nothing(archive, what):
 
 @pytest.fixture
 def tap(archive):
-    with httpx.Client(base_url=f"{archive.url}/tap_obs") as client:
+    with httpx.Client(base_url=f"{archive.url}/tap_obs", timeout=60) as client:
         yield client
 
 
@@ -110,7 +110,7 @@ def table_names(tap: httpx.Client) -> list[str]:
 )
 def test_every_document_is_valid_by_its_schema(archive, path):
     names = {"science": archive.science, "product": archive.product, "locked": archive.locked}
-    assert_valid(httpx.get(archive.url + path.format(**names)).content)
+    assert_valid(httpx.get(archive.url + path.format(**names), timeout=60).content)
 
 
 def test_the_schema_of_jobs_tells_a_job_from_none():
@@ -353,7 +353,7 @@ def test_each_capability_is_where_it_says(tap, archive):
     assert declared.pop("ivo://ivoa.net/std/TAP") == f"{archive.url}/tap_obs"
     assert len(declared) >= 4
     for address in declared.values():
-        assert httpx.get(address).status_code == 200
+        assert httpx.get(address, timeout=60).status_code == 200
 
 
 def test_the_examples_are_xhtml_with_the_properties_of_dali(tap):
@@ -448,7 +448,9 @@ FAULTS = ("NotFoundFault", "UsageFault", "TransientFault", "FatalFault", "Defaul
 
 
 def links(archive, *ids: str, **more: str):
-    told = httpx.get(f"{archive.url}/datalink/links", params=[*(("ID", each) for each in ids), *more.items()])
+    told = httpx.get(
+        f"{archive.url}/datalink/links", params=[*(("ID", each) for each in ids), *more.items()], timeout=60
+    )
     assert told.status_code == 200
     assert re.fullmatch(rf"{re.escape(VOTABLE)}; ?content=datalink", told.headers["content-type"])
     (resource,) = parse(io.BytesIO(told.content), verify="exception").resources
@@ -488,14 +490,14 @@ def test_links_in_each_format_that_must_be_understood(archive, form):
     asked = dict.fromkeys(("RESPONSEFORMAT",), form)
     assert len(links(archive, archive.science, **asked).to_table()) == 4
     asked = {"ID": archive.science, "RESPONSEFORMAT": "application/fits"}
-    refused = httpx.get(f"{archive.url}/datalink/links", params=asked)
+    refused = httpx.get(f"{archive.url}/datalink/links", params=asked, timeout=60)
     assert refused.status_code == 400
 
 
 def test_links_lead_to_what_they_promise(archive):
     for dp_id in (archive.science, archive.product):
         for row in links(archive, dp_id).to_table():
-            told = httpx.get(row["access_url"])
+            told = httpx.get(row["access_url"], timeout=60)
             assert told.status_code == 200
             kind = told.headers["content-type"].replace("; ", ";")
             assert kind.partition(";")[0] == str(row["content_type"]).partition(";")[0]

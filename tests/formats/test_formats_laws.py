@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import TreeFormatError
@@ -145,7 +145,6 @@ class _IndentPrinter:
         self.word += f"</{element.tag}>"
 
 
-@settings(deadline=None)
 @given(trees())
 def test_parse_gives_back_all_that_write_showed(tree: Tree):
     parsed = xml.parse(xml.write(tree))
@@ -153,13 +152,11 @@ def test_parse_gives_back_all_that_write_showed(tree: Tree):
     assert _shape(parsed.root) == _shape(tree.root)
 
 
-@settings(deadline=None)
 @given(trees())
 def test_written_parsed_and_written_again_is_the_same_text(tree: Tree):
     assert xml.write(xml.parse(xml.write(tree))) == xml.write(tree)
 
 
-@settings(deadline=None)
 @given(trees())
 def test_the_layout_is_that_of_xerces_indent_printer(tree: Tree):
     written = xml.write(tree).decode()
@@ -182,7 +179,6 @@ def test_the_layout_is_that_of_xerces_also_where_the_cascade_is_very_deep():
     assert max(len(line) - len(line.lstrip()) for line in written.splitlines()) == 36
 
 
-@settings(deadline=None)
 @given(trees())
 def test_all_formats_agree_on_the_set_of_files(tree: Tree):
     wanted = {file.dp_id for file in files(tree.root)}
@@ -199,7 +195,6 @@ def test_all_formats_agree_on_the_set_of_files(tree: Tree):
     assert set(_sof_names(tree)) - products == {fits_name(name) for name in wanted}
 
 
-@settings(deadline=None)
 @given(trees())
 def test_csv_script_and_sof_name_the_calibrations_that_are_not_certified(tree: Tree):
     wanted = set(uncertified(tree.root))
@@ -241,7 +236,6 @@ def _sof_names(tree: Tree) -> Iterator[str]:
         yield from (note.split()[-1] for note in step.notes if note.startswith("auxiliary"))
 
 
-@settings(deadline=None)
 @given(trees())
 def test_every_step_comes_once_and_after_those_that_make_its_input(tree: Tree):
     made: set[str] = set()
@@ -254,7 +248,6 @@ def test_every_step_comes_once_and_after_those_that_make_its_input(tree: Tree):
     assert len({step.name for step in steps}) == len(steps)
 
 
-@settings(deadline=None)
 @given(trees())
 def test_each_choice_in_json_points_at_its_child(tree: Tree):
     stack = [json.loads(jsontree.write(tree))["tree"]]

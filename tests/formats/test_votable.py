@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from astropy.io import votable as astropy_votable
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyvo.dal.adhoc import DatalinkResults
 
@@ -144,7 +144,6 @@ def test_what_was_asked_beyond_calselector_is_kept_in_the_links(cascade: Tree):
     assert f"&mode=Raw2Raw{kept}]]".encode() in written
 
 
-@settings(deadline=None)
 @given(TEXT, TEXT, TEXT)
 def test_no_name_can_leave_its_cell(dp_id: str, category: str, message: str):
     tree = _calibrated([File(dp_id, category)], File(f"{dp_id}]]>", "C"), messages=(message,))

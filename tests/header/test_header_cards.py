@@ -86,7 +86,7 @@ CARDS = st.one_of(
 
 # astropy warns of cards that are none (ESO-LOG); that is what we skip without a word.
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(CARDS, max_size=30))
 @example(["OBJECT  = 'AXIS: 2' / a record-valued card to astropy, a name to us", "OBJECT  = 5"])
 @example(["A       =", "A       = 5 / the first card of a keyword counts, without a value too"])
@@ -100,7 +100,7 @@ def test_the_fast_path_and_astropy_read_the_same_values_of_the_same_types(cards:
 
 
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.text("'/ TF5.+-ED(,)&=", max_size=24).filter(lambda text: not MISREAD_BY_ASTROPY.search(text)))
 def test_any_jumble_behind_the_equals_sign_is_read_as_astropy_reads_it(jumble: str) -> None:
     data = block(f"KEYWORD = {jumble}", f"HIERARCH ESO KEY WORD = {jumble}")
@@ -118,7 +118,6 @@ SCALARS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(NAMES.filter(lambda name: len(name) < 32), SCALARS, max_size=12))
 def test_what_astropy_writes_is_what_we_read(values: dict[str, bool | int | float | str]) -> None:
     header = fits.Header()
@@ -134,7 +133,6 @@ def test_what_astropy_writes_is_what_we_read(values: dict[str, bool | int | floa
         assert typed(parse_header(written)) == typed(expected)
 
 
-@settings(deadline=None)
 @given(st.text("ABC xyz-.&", min_size=70, max_size=300).map(lambda text: text.rstrip(" &")), st.booleans())
 def test_a_long_string_over_continue_cards_is_one_value(text: str, commented: bool) -> None:
     header = fits.Header()
@@ -189,7 +187,6 @@ def test_bytes_beyond_ascii_are_read_as_latin_1() -> None:
     assert header["ODD"] == 100.0
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_make_the_parser_fail(junk: bytes) -> None:
     with warnings.catch_warnings():
@@ -217,7 +214,6 @@ def test_the_usual_cards_do_not_need_astropy() -> None:
     assert all(_CARD.match(image.ljust(80)) for image in usual)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(WORD, SCALARS))
 def test_a_header_is_a_value(values: dict[str, Value]) -> None:
     source = dict(values)

@@ -126,7 +126,7 @@ def test_a_file_torn_at_any_block_is_refused(name: str, request: pytest.FixtureR
     assert read_header(path) == whole
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(cut=st.integers(0, 10**9))
 def test_a_file_that_lost_a_pixel_is_refused_and_one_that_lost_padding_is_not(
     cut: int, tmp_path_factory: pytest.TempPathFactory
@@ -156,7 +156,7 @@ def test_random_groups_are_as_long_as_their_parameters_and_arrays(tmp_path: Path
         read_header(path)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     junk=st.binary(max_size=9000),
     suffix=st.sampled_from([".fits", ".fits.gz", ".fits.Z", ".fits.fz", ".hdr"]),

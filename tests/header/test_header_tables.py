@@ -97,7 +97,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     rows=ROWS,
     suffix=st.sampled_from([".vot", ".xml", ".votable", ".vot.gz"]),
@@ -144,7 +144,6 @@ def test_a_32_bit_cell_keeps_the_digits_it_was_written_with_and_a_null_is_absent
     assert set(second) == {"INSTRUME", "ARCFILE"}
 
 
-@settings(deadline=None)
 @given(moment=st.datetimes(datetime(1990, 1, 1), datetime(2026, 1, 1)))
 def test_mjd_obs_is_what_astropy_computes(moment: datetime, tmp_path_factory: pytest.TempPathFactory) -> None:
     # On a day that ends in a leap second astropy's days are longer; a FITS MJD-OBS is not that subtle.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.oca.conditions import Condition, take_apart
@@ -111,7 +111,6 @@ def test_a_window_neither_inside_nor_around_the_plan_is_part_of_it(other: str) -
     st.floats(-8, 8),
     st.floats(0, 8),
 )
-@settings(deadline=None)
 def test_nothing_of_some_days_has_a_better_level_than_the_best(
     windows: list[tuple[int, int]], days: float, more: float
 ) -> None:

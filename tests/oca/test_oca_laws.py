@@ -128,14 +128,12 @@ def positions(node: object) -> list[oca.Pos]:
     return []
 
 
-@settings(deadline=None)
 @given(rule_files)
 def test_a_printed_rule_file_reads_back_equal(rules: syntax.RuleFile) -> None:
     parsed = parse(str(rules))
     assert (parsed.errors, parsed.rules) == ((), rules)
 
 
-@settings(deadline=None)
 @given(expressions)
 def test_a_printed_expression_reads_back_equal_and_every_node_knows_its_place(expr: oca.Expr) -> None:
     parsed = parse(f"if {expr} then A = 1;")
@@ -162,7 +160,7 @@ PIECES = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text() | st.lists(st.sampled_from(PIECES), max_size=30).map(" ".join))
 def test_parsing_never_raises_and_every_diagnostic_points_into_the_text(text: str) -> None:
     parsed = parse(text)
@@ -176,7 +174,7 @@ def test_parsing_never_raises_and_every_diagnostic_points_into_the_text(text: st
         assert found.render().count("^") >= 1
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(expressions, headers, headers, headers)
 def test_evaluation_never_raises(
     expr: oca.Expr, me: dict[str, Maybe], input_file: dict[str, Maybe], last: dict[str, Maybe]
@@ -186,7 +184,7 @@ def test_evaluation_never_raises(
     assert isinstance(compile_test(expr)(me, input_file, last), bool)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.tuples(keys | constants, keys | constants), headers, headers)
 def test_every_shape_of_equality_means_the_same(
     sides: tuple[oca.Expr, oca.Expr], me: dict[str, Maybe], input_file: dict[str, Maybe]
@@ -197,7 +195,6 @@ def test_every_shape_of_equality_means_the_same(
     assert test(me, input_file, EMPTY) == equal(a, b) == equal(b, a)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("AB.%_", max_size=3), max_size=5).map("%".join), st.text("AB._", max_size=8))
 def test_like_is_a_regular_expression_with_one_wildcard(pattern: str, text: str) -> None:
     meant = ".*".join(re.escape(part) for part in pattern.split("%"))

@@ -179,7 +179,7 @@ def compare(dice: random.Random, make_database: Callable[[], str]) -> None:
 
 
 @given(dice=st.randoms(use_true_random=False))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 def test_a_generated_book_gives_the_same_answers(dice: random.Random, make_database) -> None:
     """Hypothesis throws the dice, and makes what differs small."""
     compare(dice, make_database)

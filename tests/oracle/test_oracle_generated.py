@@ -128,7 +128,7 @@ def _told(value: object) -> tuple[str, str]:
     return type(value).__name__, repr(value)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(expressions, headers, headers, headers)
 def test_an_expression_has_one_value(
     text: str, own: dict[str, object], given_input: dict[str, object], last: dict[str, object]
@@ -147,7 +147,7 @@ statements = (
 files = st.lists(st.tuples(statements, blanks).map("".join), min_size=1, max_size=6).map("".join)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(files, headers)
 def test_a_file_of_rules_classifies_alike(text: str, given_header: dict[str, object]) -> None:
     text = f"// INSTRUME: X\n{text}"

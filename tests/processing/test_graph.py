@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.graph import Input, InputFile, InputProduct, Plan, PlanError, Task, Walker
@@ -102,7 +102,6 @@ def plans(draw: st.DrawFn) -> Plan:
     return Plan(tuple(draw(st.permutations(tasks))))
 
 
-@settings(deadline=None)
 @given(plans(), st.data())
 def test_every_task_is_settled_once_after_its_needs_and_blocked_only_by_a_failure(
     plan: Plan, data: st.DataObject

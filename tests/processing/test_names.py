@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.names import LONGEST, input_name
@@ -53,7 +53,6 @@ def test_the_ending_stays(ending: str) -> None:
 
 
 @given(NAMES, st.sampled_from(["", ".fits", ".fits.fz"]), st.sampled_from(["RAW1", "CAL99", "RAW999"]))
-@settings(deadline=None)
 def test_every_name_fits_into_its_card_whole(name: str, ending: str, of: str) -> None:
     given_name = input_name(name + ending)
     assert given_name

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.graph import InputFile
@@ -38,7 +38,6 @@ def test_the_key_of_a_run_stays_the_same_from_version_to_version() -> None:
     assert key == "e1e5cd63c4ecde7d553effc02f3c21fc52d93762cfe04dd2d84231e67b95d1e7"
 
 
-@settings(deadline=None)
 @given(inputs, st.randoms())
 def test_names_and_order_of_inputs_do_not_count(sources: list[InputFile], chance: object) -> None:
     moved = [
@@ -48,7 +47,6 @@ def test_names_and_order_of_inputs_do_not_count(sources: list[InputFile], chance
     assert content_key("r", "uves/6", [], moved) == content_key("r", "uves/6", [], sources)
 
 
-@settings(deadline=None)
 @given(inputs, hashes)
 def test_recipe_version_parameters_tags_and_every_input_count(sources: list[InputFile], other: str) -> None:
     one = InputFile("BIAS_BLUE", "/a", other)

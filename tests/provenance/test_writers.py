@@ -78,7 +78,7 @@ SUMS = st.one_of(st.none(), st.integers(0, 2**256 - 1).map("{:064x}".format))
 
 
 @given(chains())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_prov_json_is_read_back_as_the_same_document(chain: Chain) -> None:
     written = FORMATS["json"].write(chain, LINKS)
     back = prov.read(io.BytesIO(written), format="json")
@@ -87,7 +87,7 @@ def test_prov_json_is_read_back_as_the_same_document(chain: Chain) -> None:
 
 
 @given(chains())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_prov_has_every_file_and_every_run_once_and_every_use(chain: Chain) -> None:
     back = document(chain, LINKS)
     rules = 1 if any(run.origin for run in chain.runs) else 0
@@ -99,7 +99,7 @@ def test_prov_has_every_file_and_every_run_once_and_every_use(chain: Chain) -> N
 
 
 @given(chains())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_the_drawing_is_well_formed_and_names_every_file_and_run(chain: Chain) -> None:
     root = ElementTree.fromstring(FORMATS["svg"].write(chain, LINKS))
     tooltips = [each.findtext(f"{SVG}title") or "" for each in root.iter(f"{SVG}g")]
@@ -110,7 +110,7 @@ def test_the_drawing_is_well_formed_and_names_every_file_and_run(chain: Chain) -
 
 
 @given(chains())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_no_two_boxes_of_the_drawing_overlap_and_arrows_go_to_the_right(chain: Chain) -> None:
     root = ElementTree.fromstring(FORMATS["svg"].write(chain, LINKS))
     boxes = [each.find(f"{SVG}rect") for each in root.iter(f"{SVG}g")]
@@ -124,7 +124,7 @@ def test_no_two_boxes_of_the_drawing_overlap_and_arrows_go_to_the_right(chain: C
 
 
 @given(chains())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_script_is_bash_that_does_nothing_but_what_it_should(chain: Chain) -> None:
     script = FORMATS["script"].write(chain, LINKS)
     assert subprocess.run(["bash", "-n"], input=script, capture_output=True).stderr == b""

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import ROOT
@@ -82,7 +82,6 @@ def test_a_floor_keeps_equal_values_from_making_every_other_bad() -> None:
     assert score(TREND, 2.0, [2.0] * 5).grade == "good"
 
 
-@settings(deadline=None)
 @given(NUMBERS, st.lists(NUMBERS, max_size=9))
 def test_the_worst_of_limits_and_trend_is_the_score(value: float, past: list[float]) -> None:
     threshold = Threshold("QC.X", "inferred", good=(-10, 10), usable=(-100, 100), trend=Trend(2, 5, least=4))
@@ -101,7 +100,6 @@ def test_the_worst_of_limits_and_trend_is_the_score(value: float, past: list[flo
         assert (found.median, found.mad, found.past) == (middle, mad, len(past))
 
 
-@settings(deadline=None)
 @given(NUMBERS, NUMBERS, st.lists(NUMBERS, min_size=4, max_size=9))
 def test_nearer_to_the_median_is_never_worse(one: float, other: float, past: list[float]) -> None:
     threshold = Threshold("QC.X", "inferred", trend=Trend(2, 5, least=4))

@@ -230,7 +230,7 @@ def test_a_name_that_is_no_dp_id_reads_nothing(archive: httpx.Client, name: str)
 _PIECES = st.sampled_from(["..", "/", "%2f", "%2e", "%00", "\\", "~", "etc/passwd", SCIENCE, ".fits", ".NL"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(_PIECES | st.text(max_size=3).map(lambda text: quote(text, safe="")), max_size=8))
 def test_no_path_leads_out_of_the_index(archive: httpx.Client, pieces: list[str]):
     name = "".join(pieces)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from astropy.io import fits
 from astroquery.eso import Eso
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.archive.database import connect
@@ -133,7 +133,6 @@ def _read(lines: list[str]) -> dict[str, object]:
     return header
 
 
-@settings(deadline=None)
 @given(st.dictionaries(_NAMES, _VALUES, max_size=8))
 def test_every_keyword_is_read_back_with_its_value(keywords):
     cards = [simple(card) for card in written(Header(keywords))]
@@ -148,7 +147,6 @@ def test_every_keyword_is_read_back_with_its_value(keywords):
             assert read[key].rstrip() == value.replace("'", "''").rstrip()
 
 
-@settings(deadline=None)
 @given(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80) | _NAMES.map(lambda n: f"{n} = ")
 )

@@ -108,7 +108,9 @@ def test_ten_thousand_trees_are_sent_as_they_are_made(
 ):
     (address, number), (_, names) = service, dp_ids
     asked = {"mode": "Raw2Raw", "responseformat": form}
-    httpx.post(address + PATH, data=asked | {"dp_id": names[:2]}).raise_for_status()  # its caches are warm
+    httpx.post(
+        address + PATH, data=asked | {"dp_id": names[:2]}, timeout=60
+    ).raise_for_status()  # its caches are warm
     Path(f"/proc/{number}/clear_refs").write_text("5")  # the peak begins anew: proc(5)
     before = _memory(number, "VmRSS")
     received, ends = 0, b""

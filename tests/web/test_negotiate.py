@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import RequestError
@@ -16,7 +16,6 @@ ACCEPTS = st.dictionaries(st.sampled_from(RANGES), QUALITIES, min_size=1)
 
 
 @given(ACCEPTS, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_the_order_of_the_ranges_does_not_matter(accept, random):
     shuffled = list(accept.items())
     random.shuffle(shuffled)
@@ -24,7 +23,6 @@ def test_the_order_of_the_ranges_does_not_matter(accept, random):
 
 
 @given(ACCEPTS)
-@settings(deadline=None)
 def test_what_is_named_with_the_highest_quality_is_chosen(accept):
     accept |= {"text/x-shellscript": "1.0", "*/*": "0.2"}
     others = {each: quality for each, quality in accept.items() if quality != "1.000"}
@@ -32,13 +30,11 @@ def test_what_is_named_with_the_highest_quality_is_chosen(accept):
 
 
 @given(ACCEPTS)
-@settings(deadline=None)
 def test_what_is_excluded_is_never_chosen(accept):
     assert _chosen(_header((accept | {"application/json": "0"}).items())) != "json"
 
 
 @given(ACCEPTS, st.sampled_from(list(FORMATS)))
-@settings(deadline=None)
 def test_responseformat_wins_whatever_is_accepted(accept, name):
     assert choose(name, _header(accept.items())).name == name
 

@@ -93,7 +93,7 @@ def test_the_same_dp_id_ten_thousand_times_is_one(client: httpx.Client):
 
 
 def test_a_form_of_many_megabytes_is_refused_before_it_is_read(client: httpx.Client):
-    answer = httpx.post(f"{client.base_url}{PATH}", data={"dp_id": "A" * 5_000_000})
+    answer = httpx.post(f"{client.base_url}{PATH}", data={"dp_id": "A" * 5_000_000}, timeout=60)
     assert answer.status_code == 413
     assert "the form has 5000006 bytes, the most is 4194304" in answer.text
 
@@ -105,7 +105,7 @@ def test_a_form_in_chunks_is_read_as_one_in_one_piece(client: httpx.Client):
 
 
 def test_an_endless_form_is_refused(client: httpx.Client):
-    answer = httpx.post(f"{client.base_url}{PATH}", content=(b"x" * 65_536 for _ in range(100)))
+    answer = httpx.post(f"{client.base_url}{PATH}", content=(b"x" * 65_536 for _ in range(100)), timeout=60)
     assert (answer.status_code, "more than 4194304 bytes" in answer.text) == (413, True)
 
 

@@ -12,7 +12,7 @@ import httpx
 import prov
 import pytest
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prov.model import ProvActivity
 
@@ -160,7 +160,6 @@ def test_what_cannot_be_told_says_why(
 
 
 @given(st.text(min_size=1))
-@settings(deadline=None)
 def test_a_foreign_name_is_not_found_and_breaks_nothing(archive: httpx.Client, name: str) -> None:
     address = f"/provenance/{quote(name.encode('utf-8', 'replace'), safe='')}"
     # One that ends with a slash is led to the same without it.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.associate import NOTHING, Wish
@@ -32,7 +32,6 @@ def _read(values: Mapping[str, list[str]]) -> tuple[Wish, Faults]:
 
 
 @given(WISHES)
-@settings(deadline=None)
 def test_a_wish_written_into_an_address_is_read_as_the_same(wish: Wish):
     values: dict[str, list[str]] = {}
     for name, value in pairs(wish):

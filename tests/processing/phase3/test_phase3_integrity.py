@@ -29,7 +29,7 @@ def test_missing_sums_are_told_and_the_rest_is_checked(packaged: dict[str, Packa
     assert errors(check(path)) == {"CHECKSUM", "DATASUM", "SNR"}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data(), change=st.integers(1, 255))
 def test_a_flipped_byte_anywhere_is_found(
     packaged: dict[str, Packaged], data: st.DataObject, change: int
@@ -43,7 +43,7 @@ def test_a_flipped_byte_anywhere_is_found(
         assert errors(check(flipped)) != set()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(length=st.integers(0, 40_000))
 def test_a_torn_file_is_found(packaged: dict[str, Packaged], length: int) -> None:
     path = packaged["spectrum"].files[0].path
@@ -53,7 +53,7 @@ def test_a_torn_file_is_found(packaged: dict[str, Packaged], length: int) -> Non
         assert (errors(check(torn)) == set()) == (length >= path.stat().st_size)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), size=st.integers(0, 3000))
 def test_our_sums_are_those_of_astropy(
     tmp_path_factory: pytest.TempPathFactory, seed: int, size: int

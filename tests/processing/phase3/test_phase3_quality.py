@@ -24,7 +24,7 @@ def field(fwhm: float, seed: int, noise: float = 1.0) -> np.ndarray:
     return image
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(fwhm=st.floats(1.8, 6.0), seed=st.integers(0, 2**32))
 def test_the_width_of_stars_is_found_at_any_width(fwhm: float, seed: int) -> None:
     width = star_width(field(fwhm, seed), ALL)
@@ -33,7 +33,7 @@ def test_the_width_of_stars_is_found_at_any_width(fwhm: float, seed: int) -> Non
     assert width.fwhm == pytest.approx(fwhm, rel=0.03)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(fwhm=st.floats(1.8, 4.0), noise=st.floats(0.1, 100.0), seed=st.integers(0, 2**32))
 def test_the_faintest_star_stands_five_sigma_out_of_white_noise(fwhm: float, noise: float, seed: int) -> None:
     found = faintest_flux(np.random.default_rng(seed).normal(0, noise, ALL.shape), ALL, fwhm)
@@ -41,7 +41,7 @@ def test_the_faintest_star_stands_five_sigma_out_of_white_noise(fwhm: float, noi
     assert found == pytest.approx(5 * noise * fwhm * np.sqrt(np.pi / (2 * np.log(2))), rel=0.15)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(level=st.floats(-1e4, 1e4), noise=st.floats(0.01, 1e3), seed=st.integers(0, 2**32))
 def test_stars_do_not_raise_the_background(level: float, noise: float, seed: int) -> None:
     image = np.random.default_rng(seed).normal(level, noise, ALL.shape)
@@ -100,7 +100,6 @@ def test_units_are_spelled_as_eso_does(said: str, spelled: str) -> None:
     assert dicd_unit(said) == spelled
 
 
-@settings(deadline=None)
 @given(ra=st.floats(0, 360), dec=st.floats(-80, 80), east=st.floats(-3, 3), north=st.floats(-3, 3))
 def test_a_square_on_the_sky_surrounds_what_lies_in_it_and_nothing_else(
     ra: float, dec: float, east: float, north: float
@@ -119,7 +118,6 @@ def test_the_middle_of_places_around_the_zero_of_right_ascension_is_between_them
     assert barycentre([(359.0, 10.0), (1.0, 10.0)])[0] in (pytest.approx(0.0, abs=1e-9), pytest.approx(360.0))
 
 
-@settings(deadline=None)
 @given(ra=st.floats(0, 360), dec=st.floats(-89, 89), away=st.floats(0, 1))
 def test_the_distance_along_a_meridian_is_the_difference_in_declination(
     ra: float, dec: float, away: float

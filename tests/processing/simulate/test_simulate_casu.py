@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.simulate import casu
@@ -54,7 +54,6 @@ def test_a_static_file_is_valid_from_the_time_in_its_name() -> None:
 INSIDE = st.floats(30.0, 70.0)
 
 
-@settings(deadline=None)
 @given(INSIDE, INSIDE, st.floats(2.0, 7.0))
 def test_a_star_has_its_flux_and_its_place_wherever_it_falls(x: float, y: float, fwhm: float) -> None:
     image = np.zeros((101, 101))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.header import parse_header
@@ -22,7 +22,6 @@ VALUES = st.one_of(
 TIMES = st.datetimes(datetime(2009, 1, 1), datetime(2012, 6, 29)).map(lambda t: t.replace(tzinfo=UTC))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["EXPTIME", "MJD-OBS", "DET.DIT", "INS.GRAT1.WLEN"]), VALUES)
 def test_a_card_reads_back_with_its_value_and_its_type(key: str, value: bool | int | float | str) -> None:
     # Our own reader: astropy cuts a text at a quote before a slash.
@@ -90,7 +89,6 @@ def test_a_table_reads_back_column_by_column(tmp_path: Path) -> None:
         assert hdus[1].data["IDENT"].tolist() == ["ThAr", "Ne"]
 
 
-@settings(deadline=None)
 @given(TIMES)
 def test_modified_julian_dates_agree_with_astropy(time: datetime) -> None:
     assert mjd(time) == pytest.approx(Time(time.replace(tzinfo=None), scale="utc").mjd, abs=1e-8)

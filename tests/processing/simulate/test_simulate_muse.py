@@ -19,7 +19,7 @@ SEED = 1
 # --- light ------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(4700, 9500), st.floats(1.0, 1e6), st.floats(1.0, 5.0))
 def test_a_spectrum_holds_the_light_of_its_line_where_it_is(
     wave: float, strength: float, sigma: float

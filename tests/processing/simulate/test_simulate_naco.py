@@ -16,14 +16,14 @@ from processing.simulate.nightlog import LOG, named
 PLACES = st.floats(180.0, 330.0)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(PLACES, PLACES, st.floats(1e3, 1e6))
 def test_a_field_holds_the_light_of_its_star(x: float, y: float, flux: float) -> None:
     total = float(naco.field([Star(x, y, flux)], 0.0, 0.0).sum(dtype=np.float64))
     assert total == pytest.approx(flux, rel=0.01)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(PLACES, PLACES, st.floats(-50, 50), st.floats(-50, 50))
 def test_aperture_photometry_gives_back_the_flux_of_a_star_anywhere(
     x: float, y: float, dx: float, dy: float

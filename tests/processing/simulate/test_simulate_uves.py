@@ -20,7 +20,6 @@ ORDERS = (
 LINE = Line("Fe I", 4000.0, 0.6, 0.15)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ORDERS), st.floats(1, 3000))
 def test_a_wavelength_falls_where_its_pixel_says(order: Order, x: float) -> None:
     assert order.x(order.wave(np.array([x])))[0] == pytest.approx(x, abs=1e-6)
@@ -85,7 +84,7 @@ def test_cosmic_rays_hit_only_an_exposure() -> None:
     assert 500 < np.count_nonzero(hits) < 1300
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(-0.1, 0.1), st.floats(-0.02, 0.02))
 def test_a_centroid_is_found_on_a_sloping_continuum(shift: float, slope: float) -> None:
     wave = np.arange(3990.0, 4010.0, 0.0135)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import constants, units
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.simulate import echelle, measure_uves_flux, uves_chain, uves_flux, uves_red, uves_red_chain
@@ -36,7 +36,6 @@ def plane(electrons: float) -> np.ndarray:
     return np.full((NY, NX), electrons, np.float32)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ORDERS), st.floats(1, NY / BIN))
 def test_a_binned_order_lies_where_the_middle_of_its_bins_does(order: Order, x: float) -> None:
     middle = np.array([BIN * (x - 0.5) + 0.5])  # unbinned pixels 1 and 2 are bin 1: their middle is 1.5

@@ -16,7 +16,7 @@ SETUP = Setup()
 PIXELS = THROW / float(SETUP.pfov)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(PLACES, PLACES, st.floats(1e3, 1e6))
 def test_a_field_holds_the_light_of_its_star_where_it_is(x: float, y: float, flux: float) -> None:
     image = visir.field([Star(x, y, flux)], 0.0, 0.127).astype(np.float64)

@@ -154,7 +154,7 @@ def archive(index: Index) -> Archive:
     return Archive(index)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(conditions)
 @example(Compare("=", Column(("target",)), Text(MARK)))
 def test_a_condition_picks_the_rows_that_meet_it(archive: Archive, condition: Condition) -> None:
@@ -164,7 +164,7 @@ def test_a_condition_picks_the_rows_that_meet_it(archive: Archive, condition: Co
     assert sorted(row["dp_id"] for row in archive.ask(str(query))) == sorted(wanted)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.none() | conditions,
     st.sampled_from(TEXT_COLUMNS + NUMBER_COLUMNS),
@@ -197,7 +197,7 @@ def test_order_and_top_are_those_of_sorted_rows(
         assert [row["tel_airm_start"] for row in found] == [row["tel_airm_start"] for row in wanted]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.none() | conditions, st.sampled_from(["instrument", "prog_id", "tpl_expno", "target"]))
 def test_groups_and_distinct_values_are_those_of_the_rows(archive: Archive, where: Any, key: str) -> None:
     tail = f" WHERE {where}" if where else ""
@@ -285,7 +285,7 @@ queries = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(queries)
 def test_what_is_translated_is_taken_by_postgresql(archive: Archive, query: Query) -> None:
     try:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.vo.adql.parser import parse
@@ -88,13 +88,11 @@ QUERIES = st.builds(
 WORDS = "select * from dbo.raw where ( ) ' \" , 1 a = in like between and not group by is null ;".split()
 
 
-@settings(deadline=None)
 @given(QUERIES)
 def test_what_is_printed_is_read_back(query: Query) -> None:
     assert parse(str(query)) == query
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS)).map(" ".join))
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
     try:

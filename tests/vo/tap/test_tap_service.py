@@ -222,10 +222,10 @@ def test_what_is_too_long_or_too_deep_is_refused(client: httpx.Client, refuse: R
         f"SELECT * FROM dbo.raw WHERE {' AND '.join(['ra > 1'] * 20_000)}"
     )
     sync = f"{client.base_url}{SYNC}"
-    told = httpx.post(sync, data={"QUERY": "x" * 5_000_000})
+    told = httpx.post(sync, data={"QUERY": "x" * 5_000_000}, timeout=60)
     assert (told.status_code, told.headers["content-type"]) == (413, VOTABLE)
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    pieces = httpx.post(sync, content=(b"x" * 65_536 for _ in range(100)), headers=kind)
+    pieces = httpx.post(sync, content=(b"x" * 65_536 for _ in range(100)), headers=kind, timeout=60)
     assert pieces.status_code == 413 and b"the most" in pieces.content
     upload = client.post(SYNC, data={"QUERY": "SELECT 1"}, files={"t": b"x"})
     assert upload.status_code == 400 and b"UPLOAD is not supported" in upload.content
