@@ -133,7 +133,7 @@ def test_what_astropy_writes_is_what_we_read(values: dict[str, bool | int | floa
         assert typed(parse_header(written)) == typed(expected)
 
 
-@given(st.text("ABC xyz-.&", min_size=70, max_size=300).map(lambda text: text.rstrip(" &")), st.booleans())
+@given(st.text("ABC xyz-.&", min_size=69, max_size=300).filter(lambda t: t[-1] not in " &"), st.booleans())
 def test_a_long_string_over_continue_cards_is_one_value(text: str, commented: bool) -> None:
     header = fits.Header()
     header["LONGTEXT"] = (text, "and a comment" if commented else "")
