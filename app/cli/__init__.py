@@ -15,7 +15,7 @@ import sqlalchemy.exc
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
-from processing.simulate.echelle import SimulationError
+from processing.simulate import SimulationError
 
 __all__ = ["main"]
 

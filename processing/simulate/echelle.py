@@ -19,15 +19,12 @@ import numpy as np
 from astropy.io import fits as astropy_fits
 from numpy.typing import NDArray
 
+from processing.simulate import SimulationError
 from processing.simulate.fits import Value, mjd, timestamp, when, write_image, write_table
 from processing.simulate.uves import BIAS, EDGE, NX, NY, SLIT, Light, Setup, Vector, setup_cards
 
 SIGMA = 1.9  # spectral line-spread function, pixels
 _PATIENCE = 120  # seconds; the physical model takes less than one
-
-
-class SimulationError(RuntimeError):
-    """The physical model could not be run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from app.cli import HOMES, main
 from app.errors import CalselError
 from processing.esorex import EsorexError
 from processing.graph import PlanError
-from processing.simulate.echelle import SimulationError
+from processing.simulate import SimulationError
 from processing.simulate.truth import Truth
 
 Calsel = Callable[..., Result]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from processing.simulate import archive, echelle, naco, uves
-from processing.simulate.echelle import Order, SimulationError
+from processing.simulate import SimulationError, archive, echelle, naco, uves
+from processing.simulate.echelle import Order
 from processing.simulate.fits import mjd
 from processing.simulate.nightlog import LOG, Template, named
 from processing.simulate.truth import Truth, check
