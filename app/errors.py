@@ -23,6 +23,11 @@ class HeaderError(CalselError):
         self.path = path
         self.reason = reason
 
+    @classmethod
+    def of(cls, path: object, error: Exception) -> HeaderError:
+        """What keeps a file from being read, in the words of the system."""
+        return cls(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}")
+
 
 class RuleError(CalselError):
     """A rule file that must not be used; the message holds every diagnostic."""

@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import file_digest
 from pathlib import Path
@@ -24,15 +25,11 @@ from app.archive.quality import add_breakpoints
 from app.archive.storing import Stored, lock, store
 from app.classify import Frame
 from app.errors import HeaderError
+from app.folders import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES, find_files
 from app.header import Header, read_extensions, read_header, read_table
 from app.rights import release_of
 from app.rulebook import Library
 from app.rulebook.thresholds import load_standards
-
-FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz", ".fits.z", ".hdr")
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".vot", ".votable", ".vot.gz")
-# As ESO's archive names the night log of a frame: <dp_id>.NL.txt.
-LOG_SUFFIXES = (".nl", ".nl.txt")
 
 # Frames of one transaction: large enough for COPY, small enough for memory and progress.
 BATCH = 2000
@@ -50,24 +47,6 @@ class Ingested:
     skipped: list[HeaderError] = field(default_factory=list)
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The FITS files, headers and tables named or found below folders, in order of their paths.
-
-    A file that is named is taken whatever it is called; below folders only known endings count.
-    Folders that begin with a dot are left out. Raises HeaderError for a path that does not exist.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if not path.exists():
-            raise HeaderError(str(path), "no such file or folder")
-        if path.is_dir():
-            below = (each for each in sorted(path.rglob("*")) if _known_ending(each))
-            found.update(dict.fromkeys(each for each in below if not _in_hidden(each, path)))
-        else:
-            found[path] = None
-    return list(found)
-
-
 def ingest(
     index: Index,
     paths: Sequence[Path],
@@ -82,8 +61,8 @@ def ingest(
     locked for `proprietary_days` after their DATE-OBS; rows of tables have release dates of their own. A
     file whose path, size and time of change are known is not read again. `report(label, done, total)`.
     """
-    files = find_files(paths)
     outcome = Ingested()
+    files = find_files(paths, outcome.skipped)
     done = itertools.count(1)
 
     def tell() -> None:
@@ -170,7 +149,7 @@ def _keep_logs(
         try:
             text = path.read_bytes().decode("utf-8", "replace").replace("\0", "")
         except OSError as error:
-            outcome.skipped.append(HeaderError(str(path), f"cannot be read: {error}"))
+            outcome.skipped.append(HeaderError.of(path, error))
         else:
             outcome.stored += store_night_log(connection, _stem(path.name), text)
         tell()
@@ -219,7 +198,7 @@ def read_frame(path: Path, certified: bool = False) -> Frame:
         with path.open("rb") as stream:
             digest = file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise HeaderError(str(path), f"cannot be read: {error}") from error
+        raise HeaderError.of(path, error) from error
     return Frame(
         dp_id=_dp_id(path, header),
         header=header,
@@ -289,21 +268,16 @@ def _stem(name: str) -> str:
 
 def _unchanged(connection: Connection, paths: Sequence[Path]) -> set[str]:
     """The paths whose size and time of change the index knows."""
-    status = {str(path.resolve()): path.stat() for path in paths if path.exists()}
+    status = {}
+    for path in paths:
+        with suppress(OSError):  # gone since it was found, or not for us: told when it is read
+            status[str(path.resolve())] = path.stat()
     rows = connection.execute("SELECT path, size, mtime_ns FROM frame WHERE path = ANY(%s)", [list(status)])
     return {
         path
         for path, size, mtime in rows
         if (status[path].st_size, status[path].st_mtime_ns) == (size, mtime)
     }
-
-
-def _known_ending(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith((*FITS_SUFFIXES, *TABLE_SUFFIXES, *LOG_SUFFIXES))
-
-
-def _in_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.storing import Stored
 from app.errors import HeaderError
-from app.ingest import find_files, ingest, read_frame, stale_rules, use_rules
+from app.folders import find_files
+from app.ingest import ingest, read_frame, stale_rules, use_rules
 from app.rulebook import load_library
 
 DATA = Path(__file__).parent / "data/associate"
@@ -75,15 +76,20 @@ def test_a_product_is_named_by_its_file_and_not_by_the_arcfile_it_inherited(tmp_
     assert read_frame(path).dp_id == "r.TOY_0000"
 
 
-def test_files_are_found_below_folders_in_order_without_hidden_ones_and_others(night: Path) -> None:
-    (night / ".cache").mkdir()
-    shutil.copy(night / "b.fits", night / ".cache/b.fits")
-    (night / "notes.md").write_text("x")
-    shutil.copy(night / "b.fits", night / "c.FITS")
-    assert [path.name for path in find_files([night])] == ["b.fits", "c.FITS", "s0.fits", "s1.fits"]
-    assert find_files([night / "b.fits", night / "b.fits"]) == [night / "b.fits"]
-    with pytest.raises(HeaderError, match="no such file or folder"):
-        find_files([night / "gone"])
+def test_a_file_that_goes_once_it_is_found_is_told_and_the_rest_goes_in(
+    index: Index, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def and_gone(paths: Sequence[Path], skipped: list[HeaderError]) -> list[Path]:
+        found = find_files(paths, skipped)
+        (night / "b.fits").unlink()
+        return found
+
+    monkeypatch.setattr("app.ingest.find_files", and_gone)
+    outcome = ingest(index, [night])
+    assert outcome.stored == Stored(new=2)
+    assert [str(error) for error in outcome.skipped] == [
+        f"{night}/b.fits: cannot be read: No such file or directory"
+    ]
 
 
 def test_ingest_classifies_groups_and_tells_progress(index: Index, night: Path) -> None:

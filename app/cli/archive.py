@@ -15,7 +15,8 @@ from app.archive.index import Index
 from app.archive.quality import add_breakpoints, breakpoints
 from app.archive.storing import Stored
 from app.errors import RequestError
-from app.ingest import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES, Ingested, ingest, stale_rules, use_rules
+from app.folders import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES
+from app.ingest import Ingested, ingest, stale_rules, use_rules
 from app.opening import database, open_index
 from app.rulebook import load_library
 from app.terminal import make_console, progress

@@ -112,7 +112,7 @@ def _file(path: Path) -> Iterator[BufferedReader]:
         with path.open("rb") as raw:
             yield raw
     except OSError as error:
-        raise HeaderError(str(path), f"cannot be read: {error}") from error
+        raise HeaderError.of(path, error) from error
 
 
 def _lines(path: Path) -> list[str]:

@@ -169,7 +169,7 @@ def _file(path: Path) -> Iterator[BufferedReader | GzipFile]:
         with path.open("rb") as raw:
             yield GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise HeaderError(str(path), f"cannot be read: {error}") from error
+        raise HeaderError.of(path, error) from error
 
 
 def _csv_rows(path: Path, stream: BufferedReader | GzipFile) -> Iterator[dict[str, str]]:
