@@ -52,8 +52,7 @@ def open_store(root: Path) -> Iterator[Store]:
     """
     works = root.absolute() / ".work"
     works.mkdir(parents=True, exist_ok=True)
-    with (works / "lock").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    with _gate(works):
         for old in [path for path in works.iterdir() if path.is_dir()]:
             with (old / "lock").open("w") as alive, suppress(BlockingIOError):
                 fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +64,16 @@ def open_store(root: Path) -> Iterator[Store]:
         try:
             yield Store(root.absolute(), work)
         finally:
-            shutil.rmtree(work)
+            with _gate(works):  # nobody may look for dead runs while this one is half gone
+                shutil.rmtree(work)
+
+
+@contextmanager
+def _gate(works: Path) -> Iterator[None]:
+    """Wait until nobody else makes or removes work directories."""
+    with (works / "lock").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.archive import jobruns, jobs, reaping, runs
+from app.archive.calls import call
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.jobruns import RunState
 from app.archive.reaping import Presence
-from app.archive.runs import Claim
+from app.archive.runs import Claim, Token
 from app.archive.wanting import WantedRun, want
 from app.worker.budget import Budget
 from app.worker.hands import Hands
@@ -130,6 +133,26 @@ def test_a_worker_takes_what_no_other_has_more_memory_for(place: Place) -> None:
     job = place.job(LARGE)
     small.carry_out("run")
     assert place.run(job).state == "done"
+
+
+def test_a_run_that_is_left_while_a_heart_calls_for_it_is_called_for_once(place: Place) -> None:
+    small, _ = place.worker("small", SMALL, 540), place.worker("big", BIG, 540)
+    place.job(LARGE)
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with ThreadPoolExecutor() as aside, place.index.connection() as heart:
+        runs.changing(heart)
+        call(heart, [Token("run", "p/1", 0)])
+        leaving = aside.submit(small.carry_out, "run")
+        while heart.execute(waits).fetchone() == (0,):
+            assert not leaving.done()
+            time.sleep(0.02)
+            heart.execute("SELECT pg_stat_clear_snapshot()")
+        heart.commit()
+        leaving.result()
+    assert place.called() == ["run"]
 
 
 @pytest.mark.parametrize(

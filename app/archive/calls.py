@@ -28,7 +28,10 @@ HAVING count(*) > 0
 
 
 def call(connection: Connection, tokens: Sequence[Token]) -> None:
-    """Call for workers that carry out these runs, in the caller's transaction."""
+    """Call for workers that carry out these runs, in the caller's transaction.
+
+    Call `runs.changing` first: of two who call for one run at once the second would be refused.
+    """
     _call(connection, RUN, tokens)
 
 

@@ -157,7 +157,8 @@ def _divide(index: Index, parent: Job, request: Request) -> None:
             )
             return
         runs.changing(connection)
-        jobs.begin(connection, parent.id, [], [f"{len(groups)} groups of calibrations"], "")
+        if not jobs.begin(connection, parent.id, [], [f"{len(groups)} groups of calibrations"], ""):
+            return
         for action, dp_id in groups:
             child = jobs.create(
                 connection,

@@ -123,8 +123,12 @@ class Hands:
         if own == 2 or own >= self._persist(lambda c: _best(c, needs, wanted_mb)):
             return False
         self.closing.wait(_PAUSE)
-        self._persist(lambda c: call(c, [Token(run, needs.pipeline, needs.priority)]))
+        self._persist(lambda c: self._pass_on(c, Token(run, needs.pipeline, needs.priority)))
         return True
+
+    def _pass_on(self, connection: Connection, token: Token) -> None:
+        runs.changing(connection)  # a heart may call for the same run just now
+        call(connection, [token])
 
     def _bring_to_end(self, claim: Claim, needs: Needs, stop: Event) -> None:
         begun = time.monotonic()

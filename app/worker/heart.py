@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -38,12 +40,13 @@ class Rhythm:
 
 @dataclass(slots=True)
 class Heart:
-    """Beats in a thread of its own, on a connection of its own."""
+    """Beats in a thread of its own, on a connection of its own; one that fails (`failed`) ends the worker."""
 
     url: str
     hands: Hands
     me: Presence
     rhythm: Rhythm
+    failed: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _swept: float = -math.inf
@@ -67,28 +70,41 @@ class Heart:
             LOG.warning("no goodbye, as the database does not answer: %s", str(error).strip())
 
     def _live(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with psycopg.connect(self.url, autocommit=True) as connection:
-                    connection.execute(f"LISTEN {runs.GIVE_UP}")
-                    self._beat_on(connection)
-            except AWAY as error:
-                LOG.warning("heartbeat: %s; trying again", str(error).strip().splitlines()[0])
-                self._stop.wait(0.5)
+        try:
+            while not self._stop.is_set():
+                self._live_while_connected()
+        except Exception:  # a bug; without a beat our runs would go to others, again and again
+            LOG.exception("the heart failed")
+            self.failed = True
+            self.hands.close()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _live_while_connected(self) -> None:
+        try:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(f"LISTEN {runs.GIVE_UP}")
+                self._beat_on(connection)
+        except AWAY as error:
+            LOG.warning("heartbeat: %s; trying again", str(error).strip().splitlines()[0])
+            self._stop.wait(0.5)
 
     def _beat_on(self, connection: Connection) -> None:
         """Beat until the connection is lost or it is time to stop."""
         since = last = time.monotonic()
         while not self._stop.is_set():
             now = time.monotonic()
-            if now - last > self.rhythm.silence:
-                since = now  # we were asleep ourselves: what seems dead may only not have been heard by us
+            if self._slept(last):
+                since = now
             last = now
             for lost in reaping.beat(connection, self.me, self.hands.holding()):
                 self.hands.drop(lost)
             if now - since > self.rhythm.silence:
-                self._look_after(connection)
+                self._look_after(connection, now)
             self._listen(connection)
+
+    def _slept(self, last: float) -> bool:
+        """Whether we slept since our last beat: who seems dead may have slept as well, or was not heard."""
+        return time.monotonic() - last > (self.rhythm.silence + self.rhythm.beat) / 2
 
     def _listen(self, connection: Connection) -> None:
         """Hear what is to be given up until the next beat is due; a stop is seen within a slice."""
@@ -103,9 +119,11 @@ class Heart:
             if claim.id == run:
                 self.hands.drop(claim)
 
-    def _look_after(self, connection: Connection) -> None:
-        """What no dead worker does any more, and what has had its time."""
+    def _look_after(self, connection: Connection, last: float) -> None:
+        """What no dead worker does any more, and what has had its time; `last` is when our beat began."""
         with connection.transaction():
+            if self._slept(last):  # by now() all are silent for that long, and we as well
+                return
             runs.changing(connection)
             call(connection, reaping.reap(connection, self.rhythm.silence, self.hands.patience.attempts))
             for job, priority in reaping.forgotten(connection, self.rhythm.silence):

@@ -92,6 +92,8 @@ def work(index: Index, url: str, post: Post, esorex: Esorex | None = None) -> No
             heart.stop()
             for thread in besides:
                 thread.join()
+        if heart.failed:
+            raise RuntimeError("the heart of this worker failed, as told above; its runs go to others")
 
 
 def _warn(index: Index, me: Presence, post: Post, known: Sequence[str]) -> None:

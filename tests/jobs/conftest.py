@@ -33,7 +33,9 @@ JITTER, DARK, FLAT, FLAT_DARK = (named("NACO", n) for n in ("jitter", "dark", "t
 SCIENCE = JITTER.dp_ids()[0]
 # Seconds: a worker that is silent for so long is taken for dead, and how often it beats.
 SILENCE, BEAT = 5.0, 0.5
-PATIENCE = 240.0
+# For workers of which none dies: one that a busy machine holds up keeps its runs.
+PATIENT = ("--silence", "120")
+PATIENCE = 900.0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,13 +90,7 @@ class Site:
                 *(sys.executable, "-m", "app.cli", "worker", "--concurrency", "1"),
                 *("--heartbeat", str(BEAT), "--silence", str(SILENCE), *options),
             ],
-            env={
-                **os.environ,
-                "CALSEL_DATABASE_URL": self.url,
-                "CALSEL_PRODUCTS": str(self.products),
-                "PATH": f"{self.tools}:{os.environ['PATH']}",
-                **environment,
-            },
+            env=self.environment() | environment,
             stdout=log,
             stderr=log,
         )
@@ -103,6 +99,15 @@ class Site:
         until(lambda: self._known() - before or process.poll() is not None, "the worker is there")
         assert process.poll() is None, Path(log.name).read_text()
         return process
+
+    def environment(self) -> dict[str, str]:
+        """What its programs are started with."""
+        return {
+            **os.environ,
+            "CALSEL_DATABASE_URL": self.url,
+            "CALSEL_PRODUCTS": str(self.products),
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
+        }
 
     def _known(self) -> set[str]:
         with self.index.connection() as connection:
@@ -155,16 +160,15 @@ class Site:
         path.write_text(f'#!/bin/sh\ncase "$*" in *--output-dir*) {script};; esac\nexec {real} "$@"\n')
         path.chmod(0o755)
 
-    def hold(self) -> Callable[[], None]:
-        """Let the first recipe wait; returns what lets it go on. Later ones do not wait."""
-        self.hook(
-            f"if mkdir {self.tools}/first; then while [ -e {self.tools}/hold ]; do sleep 0.05; done; fi"
-        )
+    def hold(self, *, later: bool = False) -> Callable[[], None]:
+        """Let the first recipe wait, or all `later` ones instead; returns what lets them go on."""
+        some = f"{'! ' if later else ''}mkdir {self.tools}/first"
+        self.hook(f"if {some}; then while [ -e {self.tools}/hold ]; do sleep 0.05; done; fi")
         (self.tools / "hold").touch()
         return (self.tools / "hold").unlink
 
     def held(self) -> bool:
-        """Whether a recipe waits."""
+        """Whether the first recipe has begun, and so waits."""
         return (self.tools / "first").exists()
 
     def recipes(self) -> list[psutil.Process]:

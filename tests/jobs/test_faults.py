@@ -7,10 +7,12 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.archive.database import upgrade
@@ -20,7 +22,18 @@ from app.ingest import ingest
 from app.worker.budget import machine_mb
 from processing.esorex import Esorex
 from processing.simulate.chains import CHAINS
-from tests.jobs.conftest import DARK, FLAT, SCIENCE, SILENCE, Site, another_hour, expose, found, until
+from tests.jobs.conftest import (
+    DARK,
+    FLAT,
+    PATIENT,
+    SCIENCE,
+    SILENCE,
+    Site,
+    another_hour,
+    expose,
+    found,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +42,7 @@ def test_kill_of_a_worker_hands_its_run_to_another(site: Site) -> None:
     release = site.hold()
     first = site.worker()
     job = site.submit(dp_id=SCIENCE)
-    until(site.recipes, "a recipe runs")
+    until(site.held, "a recipe waits")
     first.kill()
     first.wait()
     until(lambda: not site.recipes(), "the recipe died with its worker")
@@ -44,9 +57,10 @@ def test_kill_of_a_recipe_is_tried_again(site: Site) -> None:
     release = site.hold()
     site.worker()
     job = site.submit(dp_id=SCIENCE)
-    until(site.recipes, "a recipe runs")
+    until(site.held, "a recipe waits")
     for recipe in site.recipes():
-        recipe.kill()
+        with suppress(psutil.NoSuchProcess):  # a short command of the waiting script, not a program yet
+            recipe.kill()
     release()
     assert site.ended(job).phase == "COMPLETED"
     assert site.kinds(job).count("again") == 1
@@ -84,6 +98,7 @@ def test_restart_of_the_database_loses_nothing(tmp_path: Path, rules: Path, fram
         # Not below tmp_path, which the account that runs the server for root may not enter.
         home = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="calsel-"))) / "home"
         home.parent.chmod(0o755)
+        ends.callback(stop, home)  # else it may still write while its home is being removed
         url = ends.enter_context(lease(home)).url
         upgrade(url)
         site = found(url, tmp_path, rules, frames, ends)
@@ -117,11 +132,13 @@ def fill(site: Site, megabytes: int, left: int) -> Path:
 
 def test_disk_full_in_the_working_folder_is_tried_again(site: Site) -> None:
     filler = fill(site, 32, left=200_000)
+    release = site.hold(later=True)
     site.worker()
     job = site.submit(dp_id=SCIENCE)
     until(lambda: "again" in site.kinds(job), "a recipe met the full disk")
     assert site.job(job).phase == "EXECUTING"
     filler.unlink()
+    release()
     assert site.ended(job).phase == "COMPLETED"
     site.assert_whole(job)
 
@@ -136,6 +153,7 @@ def test_disk_full_is_tried_again_whatever_exit_code_the_recipe_has_for_it(
     with ExitStack() as ends:
         site = found(database_url, tmp_path, rules, raw, ends)
         filler = fill(site, 300, left=10_000_000)
+        release = site.hold(later=True)
         site.worker()
         job = site.submit(dp_id=chain.science)
         until(lambda: "again" in site.kinds(job), "a recipe met the full disk", lambda: site.story(job))
@@ -143,24 +161,28 @@ def test_disk_full_is_tried_again_whatever_exit_code_the_recipe_has_for_it(
         assert "ended with exit code 1: " in bias.reason
         assert "its disk was full" in bias.reason
         filler.unlink()
+        release()
         assert site.ended(job).phase == "COMPLETED"
         site.assert_whole(job)
 
 
 def test_a_recipe_that_a_worker_has_not_the_memory_for_is_done_by_one_that_has(site: Site) -> None:
+    seen = site.tools / "seen"
     grows = (
-        "import os, sys, time; a = sys.argv[1:]; it = bytearray(200 << 20); time.sleep(1); os.execv(a[0], a)"
+        "import os, sys, time; seen, *a = sys.argv[1:]; it = bytearray(200 << 20)\n"
+        "while not os.path.exists(seen): time.sleep(0.05)\n"
+        "os.execv(a[0], a)"
     )
-    site.hook(
-        f'case "$*" in *naco_img_twflat*) exec python3 -c "{grows}" {Esorex.find().program} "$@";; esac'
-    )
-    site.worker("--memory", "150")
+    command = f'python3 -c "{grows}" {seen} {Esorex.find().program} "$@"'
+    site.hook(f'case "$*" in *naco_img_twflat*) exec {command};; esac')
+    site.worker("--memory", "150", *PATIENT)
     job = site.submit(dp_id=SCIENCE)
     assert site.ended(job).phase == "ERROR"
     (flat,) = site.runs(job)["naco_img_twflat"]
     assert (flat.state, flat.attempts) == ("failed", 1)
     assert "its limit is 150 MB; no worker has enough for it: start one with --memory" in flat.reason
-    site.worker("--memory", "1000")
+    seen.touch()
+    site.worker("--memory", "1000", *PATIENT)
     later = site.submit(dp_id=SCIENCE)
     assert site.ended(later).phase == "COMPLETED"
     (flat,) = site.runs(later)["naco_img_twflat"]
@@ -170,9 +192,10 @@ def test_a_recipe_that_a_worker_has_not_the_memory_for_is_done_by_one_that_has(s
 
 def test_workers_that_count_on_more_memory_than_their_host_has_say_so(site: Site) -> None:
     most = str(machine_mb() * 6 // 10)
-    site.worker("--memory", most)
-    site.worker("--memory", most)
     first, second = (site.products.parent / f"worker{number}.log" for number in (0, 1))
+    site.worker("--memory", most, *PATIENT)
+    until(lambda: "listens" in first.read_text(), "the first worker has looked who else is there")
+    site.worker("--memory", most, *PATIENT)
     until(lambda: "listens" in second.read_text(), "the second worker works")
     assert "--memory" not in first.read_text()
     assert "give each its part by --memory" in second.read_text()
@@ -189,6 +212,26 @@ def test_a_worker_says_what_is_odd_about_its_queues_and_its_folder(site: Site, t
     assert "nothing here is of the queue nonsense; there are plan, " in second.read_text()
     assert "CALSEL_PRODUCTS" not in first.read_text()
     assert "nothing here is of the queue" not in first.read_text()
+
+
+def test_a_worker_whose_heart_fails_ends_with_an_error(site: Site) -> None:
+    faulty = """
+import signal
+from app.archive import reaping
+from app.cli import main
+beat = reaping.beat
+heard = lambda: signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+reaping.beat = lambda *given: 1 / 0 if heard() else beat(*given)
+main(["worker", "--heartbeat", "0.1"])
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", faulty], env=site.environment(), capture_output=True, text=True, timeout=600
+    )
+    assert told.returncode == 1
+    assert "ZeroDivisionError: division by zero" in told.stderr
+    assert "the heart of this worker failed" in told.stderr.splitlines()[-1]
+    with site.index.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM worker").fetchone() == (0,)
 
 
 def test_torn_raw_file_fails_once_and_is_told_by_name(site: Site, frames: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from app.archive import jobruns, jobs
 from app.archive.database import connect
+from app.archive.finding import Connection
 from app.archive.index import Index
 from app.archive.jobs import Job
 from app.archive.quality import judge
@@ -18,7 +19,9 @@ from app.archive.recipes import remember
 from app.config import ROOT
 from app.errors import RequestError
 from app.ingest import ingest, use_rules
+from app.jobs import planning
 from app.jobs.planning import plan_job
+from app.jobs.request import Request
 from app.jobs.submitting import amend, run, submit
 from app.rulebook import load_library
 from processing.simulate.archive import cards
@@ -149,6 +152,26 @@ def test_qc1_makes_a_job_for_each_group_of_calibrations_of_a_period(index: Index
         ["naco_img_dark", "naco_img_twflat"],
     ]
     assert job.phase == "EXECUTING"
+
+
+def test_a_period_that_two_workers_plan_at_once_is_divided_once(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with index.connection() as connection:
+        job = submit(connection, {name: [value] for name, value in PERIOD.items()})
+        run(connection, job)
+    read = planning.read_request
+
+    def late(connection: Connection, given: Mapping[str, Sequence[str]]) -> Request:
+        monkeypatch.setattr(planning, "read_request", read)
+        plan_job(index, job, lambda recipe: "naco/1")  # the other one, meanwhile
+        return read(connection, given)
+
+    monkeypatch.setattr(planning, "read_request", late)
+    plan_job(index, job, lambda recipe: "naco/1")
+    with index.connection() as connection:
+        asked = [child.parameters["dp_id"][0] for child in jobs.children(connection, job)]
+    assert sorted(asked) == sorted(set(asked)) != []
 
 
 def test_qc1_of_a_night_without_calibrations_says_so(index: Index) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -107,3 +111,35 @@ def test_a_run_that_lives_keeps_its_work_while_others_come_and_go(tmp_path: Path
         assert room.exists()
         assert not other.work.exists()
     assert not living.work.exists()
+
+
+def test_who_comes_while_another_goes_does_not_trip_over_what_that_has_not_removed_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, half_gone, go_on = shutil.rmtree, Event(), Event()
+
+    def slowly(path: Path) -> None:
+        (path / "lock").unlink()
+        half_gone.set()
+        go_on.wait(60)
+        remove(path)
+
+    with ThreadPoolExecutor() as aside:
+        with ExitStack() as living:
+            living.enter_context(open_store(tmp_path))
+            monkeypatch.setattr(shutil, "rmtree", slowly)
+            leaving = aside.submit(living.pop_all().close)
+        assert half_gone.wait(60)
+        monkeypatch.setattr(shutil, "rmtree", remove)
+
+        def come() -> None:
+            with open_store(tmp_path):
+                pass
+
+        coming = aside.submit(come)
+        with pytest.raises(TimeoutError):
+            coming.result(timeout=0.2)
+        go_on.set()
+        leaving.result()
+        coming.result()
+    assert [path.name for path in (tmp_path / ".work").iterdir()] == ["lock"]
