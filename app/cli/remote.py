@@ -84,12 +84,12 @@ class There:
                             case _:  # a recipe's log, which the job's JSON holds
                                 pass
             except httpx.TransportError:
-                time.sleep(_AGAIN)  # asked below, where a service that is gone is told
+                pass  # the job is asked for below, where a service that is gone is told
+            time.sleep(_AGAIN)
             seen = self.look(job)
-            yield seen, events
-            events = []
-            if seen["phase"] in ENDED:
-                return
+            if seen["phase"] not in ENDED:  # else the rest of its events is asked for, up to its end
+                yield seen, events
+                events = []
 
     def abort(self, job: str) -> None:
         """PHASE=ABORT."""

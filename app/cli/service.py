@@ -6,6 +6,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import click
 import httpx
@@ -14,6 +15,10 @@ import uvicorn
 from app import config
 from app.errors import RequestError
 from app.opening import open_index
+
+# Seconds without a sign of life after which one of several processes is replaced, with all that it answers
+# just then; a machine that is busy may keep it waiting for as long.
+_STALL: Final = 60
 
 
 @click.command("serve", short_help="Answer association requests over HTTP.")
@@ -42,6 +47,7 @@ def serve_command(host: str, port: int, workers: int) -> None:
             port=port,
             workers=workers,
             http="app.web.protocol:Protocol",
+            timeout_worker_healthcheck=_STALL,
         )
 
 

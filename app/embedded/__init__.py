@@ -48,7 +48,9 @@ _ROLE = "calsel"
 _INITDB = ("-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
 _PORT = 5432  # only a part of the socket's name
 _RECOVERY = 300  # seconds for a start that has to recover from a crash
-_PATIENCE = 10.0  # seconds for the backends of a crashed server to notice and to leave
+_PATIENCE = 10.0  # seconds for a server that is not there to start
+_STALL = 60.0  # for one that lives to answer: it recovers, or a busy machine keeps it waiting
+_ORPHANS = "shared memory block"  # what a server says that finds the backends of a crashed one
 _DEPUTIES = ("postgres", "nobody")  # whom root lets run the server
 
 
@@ -240,21 +242,23 @@ def _start(
         if told.returncode != 0:
             raise DatabaseError(f"initdb failed in {cluster}: {told.stderr.strip()}")
         (cluster / "data.new").rename(data)
-    deadline = time.monotonic() + _PATIENCE
+    began = time.monotonic()
     while not _answers(sockets):
-        if keeper.postmaster(data, account) is None:
+        alive = keeper.postmaster(data, account) is not None
+        if not alive:
             # Stale, whatever their number means now. Backends that outlived their postmaster still keep a
             # new one away: it finds them attached to the shared memory named by the data folder's inode.
             (data / "postmaster.pid").unlink(missing_ok=True)
             (sockets / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
         start = ("start", "-D", "data", "-w", "-t", str(_RECOVERY), "-l", "server.log", "-o", options)
         told = account.run(cluster, folder / "pg_ctl", *start)
-        if told.returncode != 0 and time.monotonic() > deadline:
-            log = (cluster / "server.log").read_text(errors="replace").splitlines()[-5:]
-            raise DatabaseError(
-                "\n".join([f"PostgreSQL did not start; {cluster / 'server.log'} ends:", *log])
-            )
         if told.returncode != 0:
+            log = (cluster / "server.log").read_text(errors="replace").splitlines()[-5:]
+            patience = _STALL if alive or any(_ORPHANS in line for line in log) else _PATIENCE
+            if time.monotonic() > began + patience:
+                raise DatabaseError(
+                    "\n".join([f"PostgreSQL did not start; {cluster / 'server.log'} ends:", *log])
+                )
             time.sleep(0.2)
 
 

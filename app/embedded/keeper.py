@@ -94,7 +94,8 @@ def keep(lock: int, linger: float, home: Path, account: Account) -> None:
     `lock` is the open, locked `keeper.lock` that this process got at birth; it says that a keeper lives.
     """
     path = home / "clients.lock"
-    with path.open("a") as clients:
+    # Both opened at once: later, they might be made anew in a home that somebody is just removing.
+    with path.open("a") as clients, (home / "start.lock").open("a") as starts:
         seen, stamp = time.monotonic(), 0
         while True:
             time.sleep(min(POLL, linger))
@@ -115,8 +116,8 @@ def keep(lock: int, linger: float, home: Path, account: Account) -> None:
                 break
             fcntl.flock(clients, fcntl.LOCK_UN)
         # Still exclusive: whoever comes now waits, and then must find neither server nor keeper.
-        with locked(home / "start.lock"):
-            stop(home / "postgres" / "data", account)
+        fcntl.flock(starts, fcntl.LOCK_EX)
+        stop(home / "postgres" / "data", account)
         os.close(lock)
 
 

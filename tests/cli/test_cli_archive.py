@@ -255,7 +255,7 @@ def test_watch_indexes_what_arrives_tells_a_torn_file_once_and_ends_with_ctrl_c(
         assert next(lines).startswith("1 new")
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=30)[1]
+        rest = process.communicate(timeout=120)[1]
     assert "Traceback" not in rest
     assert rest.strip().endswith("Aborted!")
     assert process.returncode == 1

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,11 +17,16 @@ from app.archive import jobruns, runs
 from app.archive.database import connect
 from app.archive.index import Index
 from app.archive.runs import Ending
+from app.cli import remote
+from app.cli.desk import Step
+from app.cli.remote import There
 from app.config import Settings
 from app.jobs.planning import plan_job
 from processing.simulate.truth import Truth
 
 Calsel = Callable[..., Result]
+RECIPES = ["naco_img_dark", "naco_img_dark", "naco_img_twflat", "naco_img_jitter", "sdp_package"]
+ALL = [(kind, recipe) for recipe in RECIPES for kind in ("started", "done")]
 
 
 @pytest.fixture
@@ -115,25 +120,55 @@ def test_everything_that_is_wrong_is_told_as_the_service_says_it(there: Calsel, 
 
 
 def test_who_looks_on_hears_of_each_event_as_it_happens(
-    there: Calsel, truth: Truth, index: Index, service: httpx.Client
+    there: Calsel, truth: Truth, index: Index, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = there("submit", truth.naco_science).stdout.strip()
     assert service.get(f"/jobs/{job}").status_code == 401
+    worker = threading.Thread(target=work, args=(index, job))
+    steps = There.steps
 
-    def work_when_somebody_looks() -> None:
-        with httpx.Client(base_url=service.base_url):
-            work(index, job)
+    def work_when_somebody_looks(desk: There, job: str) -> Iterator[Step]:
+        for step in steps(desk, job):
+            yield step
+            if worker.ident is None:  # the first look has been told
+                worker.start()
 
-    worker = threading.Timer(1.0, work_when_somebody_looks)
-    worker.start()
+    monkeypatch.setattr(There, "steps", work_when_somebody_looks)
     told = there("watch", job)
     worker.join()
     assert told.exit_code == 0, told.output
     lines = [line.split() for line in told.stdout.splitlines()]
-    kinds = [(words[1], words[2]) for words in lines if words[1] in ("started", "done")]
-    recipes = ["naco_img_dark", "naco_img_dark", "naco_img_twflat", "naco_img_jitter", "sdp_package"]
-    assert kinds == [(kind, recipe) for recipe in recipes for kind in ("started", "done")]
+    assert [(words[1], words[2]) for words in lines if words[1] in ("started", "done")] == ALL
     assert lines[0][1:] == ["QUEUED"]
+    assert lines[-1][1:] == ["COMPLETED"]
+
+
+def test_who_looks_on_misses_nothing_where_the_connection_is_lost_and_the_job_ends(
+    there: Calsel, truth: Truth, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = there("submit", truth.naco_science).stdout.strip()
+    work(index, job)
+    streamed, lost = There._streamed, list[str]()
+
+    @contextmanager
+    def lost_once(desk: There, job: str, newest: str) -> Iterator[Iterator[str]]:
+        with streamed(desk, job, newest) as lines:
+            yield lines if lost else until_lost(lines)
+
+    def until_lost(lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            yield line
+            if line == "" and "started" in "".join(lost):
+                raise httpx.ReadError("gone")
+            lost.append(line)
+
+    monkeypatch.setattr(There, "_streamed", lost_once)
+    monkeypatch.setattr(remote, "_AGAIN", 0.0)
+    told = there("watch", job)
+    assert told.exit_code == 0, told.output
+    assert lost
+    lines = [line.split() for line in told.stdout.splitlines()]
+    assert [(words[1], words[2]) for words in lines if words[1] in ("started", "done")] == ALL
     assert lines[-1][1:] == ["COMPLETED"]
 
 

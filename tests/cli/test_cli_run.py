@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,9 +156,18 @@ def test_ctrl_c_ends_a_run_without_a_traceback_and_leaves_no_work_behind(
 ) -> None:
     store = tmp_path / "products"
     calsel("ingest", naco, "--certified")
+    # The last recipe has no end, so that there is one to interrupt however late the signal comes.
+    endless = tmp_path / "bin" / "esorex"
+    endless.parent.mkdir()
+    endless.write_text(
+        '#!/bin/sh\ncase "$*" in *" naco_img_jitter "*.sof) exec sleep 600;; esac\n'
+        f'exec {shutil.which("esorex")} "$@"\n'
+    )
+    endless.chmod(0o755)
+    path = f"{endless.parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
         [*CALSEL, "run", truth.naco_science, "--products", str(store), "--jobs", "1"],
-        env={**os.environ, "CALSEL_DATABASE_URL": database_url, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "CALSEL_DATABASE_URL": database_url, "PYTHONUNBUFFERED": "1", "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -167,7 +177,7 @@ def test_ctrl_c_ends_a_run_without_a_traceback_and_leaves_no_work_behind(
         if line.startswith("  done"):
             break
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said.strip() == "Aborted!"
     assert [path.name for path in (store / ".work").iterdir()] == ["lock"]

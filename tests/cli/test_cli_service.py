@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -71,10 +70,8 @@ def test_the_address_of_a_service_follows_from_where_it_listens(host: str, addre
 
 @pytest.mark.parametrize("public", ["", "https://calsel.example.org"])
 def test_serve_answers_health_with_links_to_its_port_unless_told_otherwise_and_ends_with_a_signal(
-    bare: Calsel, archive_url: str, clean_environment: None, truth: Truth, public: str
+    bare: Calsel, archive_url: str, clean_environment: None, truth: Truth, public: str, port: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", str(port)],
         env={**os.environ, "CALSEL_DATABASE_URL": archive_url, "CALSEL_PUBLIC_URL": public},
@@ -83,14 +80,15 @@ def test_serve_answers_health_with_links_to_its_port_unless_told_otherwise_and_e
         text=True,
     )
     try:
-        told = bare("health", f"http://127.0.0.1:{port}", "--wait", "30")
+        told = bare("health", f"http://127.0.0.1:{port}", "--wait", "120")
         answer = httpx.get(
             f"http://127.0.0.1:{port}/calselector/v1/associations",
             params={"dp_id": truth.naco_science, "responseformat": "votable"},
+            timeout=60,
         )
     finally:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=120)[1]
     assert told.exit_code == 0, said
     assert "uves.2004-10-14.oca" in told.stdout
     assert f"{public or f'http://localhost:{port}'}/" in answer.text
