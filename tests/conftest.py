@@ -74,6 +74,7 @@ def template(postgres: str) -> str:
             _drop(connection, f"{name}_new")
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}_new")))
             upgrade(_url(postgres, f"{name}_new"))
+            _empty(connection, f"{name}_new")
             connection.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
                     sql.Identifier(f"{name}_new"), sql.Identifier(name)
@@ -135,6 +136,18 @@ def serve_here() -> Callable[[Settings], AbstractContextManager[httpx.Client]]:
     return partial(_serve, own_links=True)
 
 
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A port of the loopback for a process that the tests of a module start.
+
+    It stays bound here, which keeps it from all who take any free one, and lets listen who names it.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
 @contextmanager
 def _serve(settings: Settings, own_links: bool = False) -> Iterator[httpx.Client]:
     from app.main import create_app
@@ -144,7 +157,10 @@ def _serve(settings: Settings, own_links: bool = False) -> Iterator[httpx.Client
         if own_links:
             here = f"http://127.0.0.1:{listener.getsockname()[1]}"
             settings = settings.model_copy(update={"public_url": here})
-        config = uvicorn.Config(create_app(settings), http=HttpProtocol, log_level="critical")
+        # It keeps idle connections for longer than clients do: none is closed as a request is sent on it.
+        config = uvicorn.Config(
+            create_app(settings), http=HttpProtocol, log_level="critical", timeout_keep_alive=int(PATIENCE)
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -174,7 +190,17 @@ def _url(server: str, database: str) -> str:
     return make_url(server).set(database=database).render_as_string(hide_password=False)
 
 
+def _empty(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    """Wait until nobody is in a database: PostgreSQL itself waits five seconds, then it refuses."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+        "WHERE datname = %s AND backend_type = 'client backend'",
+        [name],
+    )
+
+
 def _drop(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    _empty(connection, name)
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -56,7 +55,7 @@ def demo() -> Iterator[Demo]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     yield Demo(place, ran.returncode, ran.stdout)
     environment["CALSEL_HOME"] = str(place / "home/demo")
@@ -96,12 +95,10 @@ def test_the_demo_leaves_what_the_readme_lists(demo: Demo) -> None:
 
 
 @pytest.mark.slow
-def test_the_examples_run(demo: Demo) -> None:
+def test_the_examples_run(demo: Demo, port: int) -> None:
     assert len(EXAMPLES) >= 6
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = "\n".join(EXAMPLES).replace("8000", str(port))
+    # Whoever runs these tests may have a busier machine than who types the examples.
+    script = "\n".join(EXAMPLES).replace("8000", str(port)).replace("--wait 30", "--wait 300")
     stop = "trap 'kill $(jobs -p) 2>/dev/null' EXIT\n"
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-xc", stop + script],
@@ -109,7 +106,7 @@ def test_the_examples_run(demo: Demo) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
     assert ran.returncode == 0, ran.stdout[-4000:]
     assert (demo.checkout / "sofs").is_dir()

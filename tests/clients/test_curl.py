@@ -31,7 +31,7 @@ def paste(archive, tmp_path: Path):
         }
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
-            cwd=tmp_path, env=env | more, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, env=env | more, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

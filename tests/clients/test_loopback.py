@@ -22,6 +22,6 @@ def test_names_are_not_even_looked_up():
 
 
 def test_the_service_s_links_lead_to_itself(archive):
-    tree = requests.get(f"{archive.url}/datalink/links?ID={archive.science}", timeout=10).text
+    tree = requests.get(f"{archive.url}/datalink/links?ID={archive.science}", timeout=60).text
     assert f"{archive.url}/dataPortal/file/{archive.science}" in tree
     assert "https://" not in tree

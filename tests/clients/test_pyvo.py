@@ -48,11 +48,11 @@ def test_links_of_a_science_frame(archive):
     ]
     (this,) = found.bysemantics("#this")
     assert this.content_type == "application/fits"
-    body = requests.get(this.access_url, timeout=10).content
+    body = requests.get(this.access_url, timeout=60).content
     assert body == (archive.folder / f"{archive.science}.fits").read_bytes()
     assert len(body) == this.content_length
     (log,) = found.bysemantics(f"{ESO}night_log")
-    assert "Grade:      A" in requests.get(log.access_url, timeout=10).text
+    assert "Grade:      A" in requests.get(log.access_url, timeout=60).text
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [("raw2raw", "calibrations"), ("raw2master", "masters")])
@@ -68,12 +68,12 @@ def test_the_way_from_a_frame_to_its_calibrations_to_their_bytes(archive, mode, 
     for row in rows:
         (file,) = DatalinkResults.from_result_url(row["eso_datalink"]).bysemantics("#this")
         assert file.access_url == row.access_url
-        assert requests.head(row.access_url, timeout=10).status_code == 200
+        assert requests.head(row.access_url, timeout=60).status_code == 200
         assert row["eso_category"]
     *_, tree = cascade
     assert tree.semantics == f"{ESO}calSelector_{mode}"
     assert tree["eso_category"] == "ASSOCIATION_TREE"
-    assert requests.get(tree.access_url, timeout=10).content.startswith(b"<?xml")
+    assert requests.get(tree.access_url, timeout=60).content.startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(("frame", "complete"), [("science", "true"), ("locked", "false")])
@@ -145,7 +145,7 @@ def test_what_cannot_be_asked_is_an_error_that_names_it(tap):
 
 
 def test_the_pages_about_the_service(tap):
-    with urlopen(f"{tap.baseurl}/availability", timeout=10) as page:
+    with urlopen(f"{tap.baseurl}/availability", timeout=60) as page:
         assert parse_availability(page.read).available
     assert {"dbo.raw", "ist.uves", "ivoa.ObsCore"} <= set(tap.tables.keys())
     columns = {column.name: column for column in tap.tables["dbo.raw"].columns}

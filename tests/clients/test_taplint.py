@@ -40,7 +40,7 @@ stilts = pytest.mark.skipif(
 
 def lint(*words: str) -> str:
     command = ["stilts", *_NOWHERE, "-J-Dhttp.nonProxyHosts=127.0.0.1", *words, "report=EWF", "maxrepeat=50"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 

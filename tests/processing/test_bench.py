@@ -62,6 +62,13 @@ def spoil_manifest(product: Path) -> None:
     (product.parent / "task.json").write_text("{")
 
 
+def instead(esorex: Esorex, path: Path, script: str) -> Esorex:
+    """An esorex that does something else instead of a recipe."""
+    path.write_text(f'#!/bin/sh\ncase "$*" in *--output-dir*) {script};; esac\nexec {esorex.program} "$@"\n')
+    path.chmod(0o755)
+    return replace(esorex, program=path)
+
+
 def test_a_recipe_makes_checked_products_and_keeps_its_papers(
     esorex: Esorex, plan: Plan, store: Path
 ) -> None:
@@ -215,12 +222,7 @@ def test_a_missing_input_is_refused_but_may_be_there_another_time_or_on_another_
 def test_a_failure_on_a_full_disk_says_so_and_may_heal_whatever_the_exit_code(
     esorex: Esorex, plan: Plan, store: Path, small_disk: Path, tmp_path: Path, code: int
 ) -> None:
-    recipe = tmp_path / "esorex"
-    recipe.write_text(
-        f'#!/bin/sh\ncase "$*" in *--output-dir*) exit {code};; esac\nexec {esorex.program} "$@"\n'
-    )
-    recipe.chmod(0o755)
-    fails = replace(esorex, program=recipe)
+    fails = instead(esorex, tmp_path / "esorex", f"exit {code}")
     full = only(run(plan, small_disk / "store", esorex=fails))
     assert re.search(rf"exit code {code}: .*; its disk was full: [78] MB were left", full.reason)
     assert full.heals
@@ -250,8 +252,10 @@ def test_a_missing_pipeline_is_a_failure_that_says_what_to_install(
     assert "apt-get install cpl-plugin-cr2res" in result.reason
 
 
-def test_a_success_takes_the_place_of_an_earlier_failure(esorex: Esorex, plan: Plan, store: Path) -> None:
-    failed = only(run(plan, store, limits=Limits(seconds=0.001), esorex=esorex))
+def test_a_success_takes_the_place_of_an_earlier_failure(
+    esorex: Esorex, plan: Plan, store: Path, tmp_path: Path
+) -> None:
+    failed = only(run(plan, store, esorex=instead(esorex, tmp_path / "esorex", "exit 1")))
     assert failed.log is not None
     assert failed.log.exists()
     done = only(run(plan, store, esorex=esorex))
@@ -259,9 +263,12 @@ def test_a_success_takes_the_place_of_an_earlier_failure(esorex: Esorex, plan: P
     assert not failed.log.exists()
 
 
-def test_the_time_limit_is_a_failure_that_says_so(esorex: Esorex, plan: Plan, store: Path) -> None:
+def test_the_time_limit_is_a_failure_that_says_so(
+    esorex: Esorex, plan: Plan, store: Path, tmp_path: Path
+) -> None:
+    hanging = instead(esorex, tmp_path / "esorex", "exec sleep 300")
     for _ in range(2):
-        result = only(run(plan, store, limits=Limits(seconds=0.001), esorex=esorex))
+        result = only(run(plan, store, limits=Limits(seconds=0.001), esorex=hanging))
         assert result.reason == "naco_img_dark was killed after 0.001 s, its time limit"
         assert result.log is not None
         assert result.log.exists()

@@ -137,7 +137,7 @@ def test_independent_tasks_run_side_by_side(
     others = write_darks(tmp_path / "more", seed=2)
     plan = Plan((dark_task(darks, id="A"), dark_task(others, id="B")))
     report = run(
-        plan, store, jobs=2, limits=Limits(seconds=30), esorex=wrapped(esorex, tmp_path / "meet", script)
+        plan, store, jobs=2, limits=Limits(seconds=120), esorex=wrapped(esorex, tmp_path / "meet", script)
     )
     assert states(report) == {"A": "done", "B": "done"}
 
@@ -156,7 +156,7 @@ def test_no_more_tasks_run_at_once_than_allowed(
 
 
 def test_two_runs_at_once_share_one_entry(esorex: Esorex, plan: Plan, store: Path) -> None:
-    both_begin = threading.Barrier(2, timeout=30)
+    both_begin = threading.Barrier(2, timeout=120)
 
     def meet(event: Event) -> None:
         if event.kind == "started":
@@ -244,8 +244,8 @@ def test_a_run_that_is_ended_leaves_no_recipe_and_no_entry_behind(
 
 
 def _soon(answer: Callable[[], Any]) -> Any:
-    """The first true answer, within ten seconds."""
-    for _ in range(1000):
+    """The first true answer, within a minute."""
+    for _ in range(6000):
         if said := answer():
             return said
         time.sleep(0.01)

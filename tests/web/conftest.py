@@ -1,16 +1,12 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
-from sqlalchemy import make_url
 
 from app.archive.database import connect
 from app.archive.index import Index
@@ -65,19 +61,11 @@ FRAMES = (
 
 
 @pytest.fixture(scope="session")
-def url(postgres: str, template: str) -> Iterator[str]:
+def url(make_lasting_database: Callable[[], str]) -> str:
     """A database that no test changes: UVES frames and their calibrations, and one frame without rules."""
-    server = make_url(postgres)
-    name = f"test_web_{uuid.uuid4().hex}"
-    libpq = server.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(libpq, autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template)))
-        )
-        url = server.set(database=name).render_as_string(hide_password=False)
-        fill(url)
-        yield url
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    url = make_lasting_database()
+    fill(url)
+    return url
 
 
 def fill(url: str) -> None:

@@ -199,7 +199,7 @@ def test_a_file_that_changed_behind_the_index_is_not_served_as_the_one_that_was_
 
 def _raw_get(client: httpx.Client, target: str) -> bytes:
     """The answer to a request line as it stands: HTTP clients tidy paths up before they send them."""
-    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=10) as stream:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=60) as stream:
         stream.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         return b"".join(iter(lambda: stream.recv(65536), b""))
 

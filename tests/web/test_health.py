@@ -38,7 +38,7 @@ def test_without_its_database_the_service_says_so_and_recovers(
         assert client.get("/health").status_code == 200
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         server.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name]
         )
 
         gone = client.get("/health")

@@ -136,12 +136,12 @@ def test_the_first_page_links_only_to_what_exists(client: httpx.Client):
 
 
 @pytest.fixture
-def process(url: str) -> Iterator[str]:
+def process(url: str, port: int) -> Iterator[str]:
     """The service as an administrator starts it: uvicorn with two workers; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    # Unless told otherwise, uvicorn kills a worker that a busy machine keeps from a ping for five seconds.
     command = (
-        f"{sys.executable} -m uvicorn --factory app.main:app_from_environment --workers 2 "
+        f"{sys.executable} -m uvicorn --factory app.main:app_from_environment "
+        "--workers 2 --timeout-worker-healthcheck 60 "
         f"--host 127.0.0.1 --port {port} --log-level warning --http app.web.protocol:Protocol"
     )
     with subprocess.Popen(

@@ -71,10 +71,8 @@ def dp_ids(make_shared_database: Callable[[], str], rules: Path) -> tuple[str, l
 
 
 @pytest.fixture(scope="module")
-def service(dp_ids: tuple[str, list[str]]) -> Iterator[tuple[str, int]]:
+def service(dp_ids: tuple[str, list[str]], port: int) -> Iterator[tuple[str, int]]:
     """The service as a process of its own: its address and number."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     command = (
         f"{sys.executable} -m uvicorn --factory app.main:app_from_environment --host 127.0.0.1 --port {port} "
         "--log-level warning --http app.web.protocol:Protocol"

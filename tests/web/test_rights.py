@@ -262,7 +262,7 @@ PUBLIC = {**RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "one", "
 
 def _token(key: object = KEY, algorithm: str = "RS256", kid: str | None = "one", **claims: object) -> str:
     now = datetime.now(UTC)
-    said = {"iss": ISSUER, "sub": "ann", "exp": now + timedelta(hours=1), "programmes": ["088.D-0512"]}
+    said = {"iss": ISSUER, "sub": "ann", "exp": now + timedelta(days=1), "programmes": ["088.D-0512"]}
     kept = {name: value for name, value in (said | claims).items() if value is not None}
     return jwt.encode(kept, key, algorithm, headers={"kid": kid} if kid else {})  # type: ignore[arg-type]
 

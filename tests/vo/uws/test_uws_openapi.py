@@ -38,7 +38,7 @@ def test_every_answer_about_a_job_is_declared(site: Site, tmp_path: Path, phase:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert site.client.get(job).status_code == 200
