@@ -164,8 +164,9 @@ def use_rules(
 ) -> Activation:
     """Make the rulebooks of a folder, and the breakpoints beside them, the active ones.
 
-    Raises RuleError for thresholds (qc.toml) beside them that nothing could be scored by. `demand` may refuse
-    by raising, before anything has changed and while nobody else can activate.
+    Breakpoints that were taken back stay so. Raises RuleError for thresholds (qc.toml) beside them that
+    nothing could be scored by. `demand` may refuse by raising, before anything has changed and while nobody
+    else can activate.
     """
     load_standards(folder, library)
     with index.connection() as connection:
@@ -173,7 +174,7 @@ def use_rules(
             lock(connection)
             demand(connection)
         for path in sorted(folder.glob("*/breakpoints.json")):
-            add_breakpoints(connection, orjson.loads(path.read_bytes()))
+            add_breakpoints(connection, orjson.loads(path.read_bytes()), removed_too=False)
         return activate(connection, library, report)
 
 

@@ -142,19 +142,19 @@ UNION ALL SELECT f.id, f.dp_id, e.at, e.verdict, e.reason
   FROM quality_event e JOIN frame f ON f.id = e.frame_id WHERE e.at > %(since)s
 ORDER BY 3, 2
 """
+_BREAKS: Final = """
+SELECT what, at, instrument, mjd_obs, raw_type, pro_catg, do_class
+FROM breakpoint, LATERAL (VALUES ('breakpoint', added_at), ('breakpoint removed', removed_at)) AS e(what, at)
+WHERE at > %(since)s ORDER BY at, id, what
+"""
 
 
 def _happened(connection: Connection, since: datetime) -> _Since:
     found = _Since()
     for frame_id, dp_id, at, what, reason in connection.execute(_FRAMES, {"since": since}):
         found.frames.setdefault(frame_id, []).append(Happened(at, what, dp_id, reason))
-    rows = connection.execute(
-        "SELECT instrument, mjd_obs, added_at, raw_type, pro_catg, do_class FROM breakpoint "
-        "WHERE added_at > %s ORDER BY added_at, id",
-        [since],
-    )
-    for instrument, mjd, at, *kinds in rows:
-        told = Happened(at, "breakpoint", f"{instrument} {mjd:.4f} {' '.join(kinds)}")
+    for what, at, instrument, mjd, *kinds in connection.execute(_BREAKS, {"since": since}):
+        told = Happened(at, what, f"{instrument} {mjd:.4f} {' '.join(kinds)}")
         found.breaks.append((instrument, mjd, told))
     books = connection.execute(
         "SELECT b.name, b.text, e.active, e.at FROM book_event e JOIN book b ON b.id = e.book_id "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from app.archive.finding import Connection
 from app.archive.indexing import regroup
@@ -105,27 +105,65 @@ def set_flag(
 _KEYS = ("mjdObs", "instrument", "dpInstrument", "rawType", "proCatg", "doClass")
 
 
-def add_breakpoints(connection: Connection, entries: Iterable[Mapping[str, Any]]) -> int:
+def add_breakpoints(
+    connection: Connection, entries: Iterable[Mapping[str, Any]], *, removed_too: bool = True
+) -> int:
     """Add breakpoints in the form of CalSelector's list; known ones change nothing; returns how many are new.
 
-    Raises RequestError naming the entry that is not of that form.
+    Without `removed_too` those that were taken back stay so. Raises RequestError naming the entry that is
+    not of that form.
     """
-    added = 0
     with connection.transaction():
-        for number, entry in enumerate(entries):
-            if not _is_breakpoint(entry):
-                raise RequestError(
-                    f"breakpoint {number} must have {', '.join(_KEYS)} (mjdObs a number, the rest texts): "
-                    f"{entry}"
-                )
-            added += connection.execute(
-                "INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class) "
-                "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [entry[key] for key in _KEYS],
-            ).rowcount
+        added = sum(
+            connection.execute(_ADD, {**entry, "removed_too": removed_too}).rowcount
+            for entry in _demand_breakpoints(entries)
+        )
         if added:
             bump(connection)
     return added
+
+
+def remove_breakpoints(connection: Connection, entries: Iterable[Mapping[str, Any]]) -> int:
+    """Take breakpoints back; the history keeps them; returns how many.
+
+    Raises RequestError naming the entry that is not of CalSelector's form, or that is not in force.
+    """
+    with connection.transaction():
+        removed = 0
+        for number, entry in enumerate(_demand_breakpoints(entries)):
+            if not connection.execute(_REMOVE, entry).rowcount:
+                raise RequestError(
+                    f"breakpoint {number} is not in force, so none is taken back: {dict(entry)}; "
+                    "'calsel breakpoints list' prints those that are"
+                )
+            removed += 1
+        if removed:
+            bump(connection)
+    return removed
+
+
+_ADD: Final = """
+INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class)
+SELECT %(mjdObs)s, %(instrument)s, %(dpInstrument)s, %(rawType)s, %(proCatg)s, %(doClass)s
+WHERE %(removed_too)s OR NOT EXISTS (
+  SELECT 1 FROM breakpoint WHERE mjd_obs = %(mjdObs)s AND instrument = %(instrument)s
+  AND raw_type = %(rawType)s AND pro_catg = %(proCatg)s AND do_class = %(doClass)s)
+ON CONFLICT DO NOTHING
+"""
+_REMOVE: Final = """
+UPDATE breakpoint SET removed_at = now() WHERE removed_at IS NULL AND mjd_obs = %(mjdObs)s
+AND instrument = %(instrument)s
+AND raw_type = %(rawType)s AND pro_catg = %(proCatg)s AND do_class = %(doClass)s
+"""
+
+
+def _demand_breakpoints(entries: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for number, entry in enumerate(entries):
+        if not _is_breakpoint(entry):
+            raise RequestError(
+                f"breakpoint {number} must have {', '.join(_KEYS)} (mjdObs a number, the rest texts): {entry}"
+            )
+        yield entry
 
 
 def _is_breakpoint(entry: object) -> bool:
@@ -138,17 +176,18 @@ def _is_breakpoint(entry: object) -> bool:
 
 
 def breakpoints(connection: Connection) -> list[Breakpoint]:
-    """Every breakpoint, in time order."""
+    """Every breakpoint that is in force, in time order."""
     rows = connection.execute(
-        "SELECT mjd_obs, instrument, raw_type, pro_catg, do_class FROM breakpoint "
+        "SELECT mjd_obs, instrument, raw_type, pro_catg, do_class FROM breakpoint WHERE removed_at IS NULL "
         "ORDER BY mjd_obs, instrument, raw_type, pro_catg, do_class"
     )
     return [Breakpoint(*row) for row in rows]
 
 
 def breakpoint_list(connection: Connection) -> list[dict[str, Any]]:
-    """Every breakpoint in the form of CalSelector's list, in the order in which they were made known."""
+    """Those in force, in the form of CalSelector's list, in the order in which they were made known."""
     rows = connection.execute(
-        "SELECT mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class FROM breakpoint ORDER BY id"
+        "SELECT mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class FROM breakpoint "
+        "WHERE removed_at IS NULL ORDER BY id"
     )
     return [dict(zip(_KEYS, row, strict=True)) for row in rows]

@@ -18,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlmodel import Field, SQLModel
@@ -206,11 +207,16 @@ class MatchRow(SQLModel, table=True):
 
 
 class BreakpointRow(SQLModel, table=True):
-    """An intervention; the columns are the names of CalSelector's breakpoint list."""
+    """An intervention; the columns are the names of CalSelector's breakpoint list. In force until removed."""
 
     __tablename__ = "breakpoint"
     __table_args__ = (
-        Index("breakpoint_once", "instrument", "mjd_obs", "raw_type", "pro_catg", "do_class", unique=True),
+        Index(
+            "breakpoint_once",
+            *("instrument", "mjd_obs", "raw_type", "pro_catg", "do_class"),
+            unique=True,
+            postgresql_where=text("removed_at IS NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -221,6 +227,7 @@ class BreakpointRow(SQLModel, table=True):
     pro_catg: str = Field(sa_column=Column(Text, nullable=False))
     do_class: str = Field(sa_column=Column(Text, nullable=False))
     added_at: datetime | None = Field(default=None, sa_column=_now())
+    removed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
 class QualityEvent(SQLModel, table=True):

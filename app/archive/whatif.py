@@ -58,6 +58,7 @@ def _rewind(
     _reset(connection, books, moment, "certified", ("certified", "rejected"))
     _reset(connection, books, moment, "hidden", ("hidden", "shown"))
     connection.execute("DELETE FROM breakpoint WHERE added_at > %s", [moment])
+    connection.execute("UPDATE breakpoint SET removed_at = NULL WHERE removed_at > %s", [moment])
     return books
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -12,7 +13,7 @@ from rich.console import Console
 from app import config, embedded
 from app.archive.database import connect, upgrade
 from app.archive.index import Index
-from app.archive.quality import add_breakpoints, breakpoints
+from app.archive.quality import add_breakpoints, breakpoints, remove_breakpoints
 from app.archive.storing import Stored
 from app.errors import RequestError
 from app.folders import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES
@@ -111,8 +112,11 @@ def breakpoints_group() -> None:
     """Interventions that no association may cross."""
 
 
+FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
 @breakpoints_group.command("load")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@FILE
 def load_breakpoints(file: Path) -> None:
     """Add breakpoints from a JSON list in the form of CalSelector's /calselector/v1/breakpoints.
 
@@ -122,14 +126,32 @@ def load_breakpoints(file: Path) -> None:
 
     No association of that instrument and type crosses mjdObs; "ANY" means all. A wrong entry leaves all out.
     """  # noqa: D301 (a \b of click's, not a backslash)
+    entries = _breakpoints_of(file)
+    with open_index(config.read()) as index, index.connection() as connection:
+        click.echo(f"{add_breakpoints(connection, entries)} new breakpoints")
+
+
+@breakpoints_group.command("remove")
+@FILE
+def remove_breakpoints_command(file: Path) -> None:
+    """Take breakpoints back that a JSON list names, in the form that 'load' takes.
+
+    Associations may cross them again; the history keeps them for as_of. One that is not in force, or a wrong
+    entry, leaves all as they are. Those beside rulebooks come back with 'load' only.
+    """
+    entries = _breakpoints_of(file)
+    with open_index(config.read()) as index, index.connection() as connection:
+        click.echo(f"{remove_breakpoints(connection, entries)} breakpoints removed")
+
+
+def _breakpoints_of(file: Path) -> list[Any]:
     try:
         entries = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
         raise RequestError(f"{file}: not JSON: {error}") from error
     if not isinstance(entries, list):
         raise RequestError(f"{file}: no JSON list of breakpoints; put [ ] around it")
-    with open_index(config.read()) as index, index.connection() as connection:
-        click.echo(f"{add_breakpoints(connection, entries)} new breakpoints")
+    return entries
 
 
 @breakpoints_group.command("list")

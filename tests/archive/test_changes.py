@@ -17,7 +17,7 @@ from app.archive.changes import changes
 from app.archive.database import connect
 from app.archive.difference import difference
 from app.archive.index import Index
-from app.archive.quality import add_breakpoints, judge
+from app.archive.quality import add_breakpoints, breakpoint_list, judge, remove_breakpoints
 from app.archive.storing import store
 from app.classify import Frame
 from app.errors import RequestError
@@ -48,10 +48,10 @@ def rule(index: Index, text: str) -> None:
         activate(connection, library([read_book(text, "toy.2000-01-01.oca")]))
 
 
-def intervene(index: Index, mjd: float, kind: str = "ANY") -> None:
+def intervene(index: Index, mjd: float, kind: str = "ANY", say: Any = add_breakpoints) -> None:
     entry = {"mjdObs": mjd, "instrument": "TOY", "dpInstrument": "TOY", "rawType": kind}
     with index.connection() as connection:
-        add_breakpoints(connection, [entry | {"proCatg": "ANY", "doClass": "ANY"}])
+        say(connection, [entry | {"proCatg": "ANY", "doClass": "ANY"}])
 
 
 def now(index: Index) -> datetime:
@@ -235,6 +235,12 @@ def test_an_intervention_and_other_rules_are_causes(archive: Index) -> None:
         "SCI1X": [("recipe",)]
     }
     assert {c.what for c in found.changed[0].causes} == {"rulebook activated", "rulebook retired"}
+    then = now(archive)
+    intervene(archive, 55000.5, say=remove_breakpoints)
+    found = changes(archive, then)
+    assert [(each.dp_id, [(c.what, c.subject) for c in each.causes]) for each in found.changed] == [
+        ("SCI0X", [("breakpoint removed", "TOY 55000.5000 ANY ANY ANY")])
+    ]
 
 
 def test_more_than_may_be_undone_is_refused(archive: Index, make: MakeFrame) -> None:
@@ -266,6 +272,7 @@ _OPERATIONS = st.lists(
         st.tuples(st.just("master"), _MJD, st.sampled_from(["MASTER_BIAS", "MASTER_FLAT"])),
         st.tuples(st.just("table"), _MJD, st.just("")),
         st.tuples(st.just("break"), _MJD, st.sampled_from(["ANY", "BIAS"])),
+        st.tuples(st.just("no break"), st.just(0.0), st.just("")),
         st.tuples(st.sampled_from(["flat content", "science content"]), st.integers(0, 2), st.just("K")),
         st.tuples(
             st.sampled_from(["certified", "rejected", "hidden", "shown"]),
@@ -305,6 +312,9 @@ def _do(index: Index, frame: MakeFrame, number: int, operation: tuple[str, float
             put(index, frame(name, "", None, PRO_CATG="LINE_TABLE"))
         case "break":
             intervene(index, where + number / 100, detail)
+        case "no break":
+            with index.connection() as connection:
+                remove_breakpoints(connection, breakpoint_list(connection)[:1])  # the first, if there is one
         case "flat content":
             put(index, frame(f"F{where}0", "FLAT", 55004.0 + 80 * where, INS_FILT=detail))
         case "science content":

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.archive.index import Index
-from app.archive.quality import add_breakpoints, breakpoints, judge
+from app.archive.quality import add_breakpoints, breakpoint_list, breakpoints, judge, remove_breakpoints
 from app.archive.storing import store
 from app.classify import Frame
 from app.errors import RequestError, UnknownFrameError
@@ -85,6 +85,30 @@ def test_breakpoints_are_added_once_and_listed_by_time(filled: Index) -> None:
         assert [each.mjd for each in breakpoints(connection)] == [54000.0, 55000.5]
         assert filled.rules(connection).revision == before + 1
         assert len(filled.rules(connection).breakpoints) == 2
+
+
+def test_a_breakpoint_that_is_taken_back_is_so_until_somebody_adds_it_again(filled: Index) -> None:
+    with filled.connection() as connection:
+        add_breakpoints(connection, [ENTRY])
+        before = filled.rules(connection).revision
+        assert remove_breakpoints(connection, [ENTRY]) == 1
+        assert breakpoints(connection) == breakpoint_list(connection) == []
+        assert filled.rules(connection).revision == before + 1
+        assert filled.rules(connection).breakpoints == []
+        assert add_breakpoints(connection, [ENTRY], removed_too=False) == 0
+        assert add_breakpoints(connection, [ENTRY]) == 1
+        assert breakpoint_list(connection) == [ENTRY]
+        assert remove_breakpoints(connection, [ENTRY]) == 1
+
+
+def test_none_is_taken_back_where_one_is_not_in_force(filled: Index) -> None:
+    with filled.connection() as connection:
+        add_breakpoints(connection, [ENTRY])
+        with pytest.raises(RequestError, match=r"breakpoint 1 is not in force.*'mjdObs': 54000"):
+            remove_breakpoints(connection, [ENTRY, {**ENTRY, "mjdObs": 54000}])
+        with pytest.raises(RequestError, match="breakpoint 1 must have mjdObs"):
+            remove_breakpoints(connection, [ENTRY, {"mjdObs": 1.0}])
+        assert breakpoint_list(connection) == [ENTRY]
 
 
 @pytest.mark.parametrize("bad", [{"mjdObs": 1.0}, {**ENTRY, "mjdObs": "55000"}])

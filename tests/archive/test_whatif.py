@@ -9,7 +9,7 @@ import pytest
 
 from app.archive.books import activate
 from app.archive.index import Index
-from app.archive.quality import add_breakpoints, judge
+from app.archive.quality import add_breakpoints, judge, remove_breakpoints
 from app.archive.storing import store
 from app.associate import Wish
 from app.classify import Frame
@@ -90,6 +90,24 @@ def test_flags_content_and_breakpoints_are_as_they_were(archive: Index, make: Ma
         entry = {"mjdObs": 55000.6, "instrument": "TOY", "dpInstrument": "TOY"}
         add_breakpoints(connection, [entry | {"rawType": "ANY", "proCatg": "ANY", "doClass": "ANY"}])
     assert chosen(archive.associate("SCI")) == ["NEAR0"]
+    past = archive.associate("SCI", explain=True, wish=Wish(as_of=then))
+    assert shape(past.root) == shape(before.root)
+
+
+def test_a_breakpoint_that_was_taken_back_later_was_in_force(archive: Index) -> None:
+    entry = {"mjdObs": 55000.6, "instrument": "TOY", "dpInstrument": "TOY"}
+    entry |= {"rawType": "ANY", "proCatg": "ANY", "doClass": "ANY"}
+    with archive.connection() as connection:
+        add_breakpoints(connection, [entry])
+    then, before = now(archive), archive.associate("SCI", explain=True)
+    assert chosen(before) == []
+    with archive.connection() as connection:
+        remove_breakpoints(connection, [entry])
+    assert chosen(archive.associate("SCI")) == ["FAR0"]
+    again = now(archive)
+    with archive.connection() as connection:
+        add_breakpoints(connection, [entry])
+    assert chosen(archive.associate("SCI", wish=Wish(as_of=again))) == ["FAR0"]
     past = archive.associate("SCI", explain=True, wish=Wish(as_of=then))
     assert shape(past.root) == shape(before.root)
 

@@ -162,6 +162,11 @@ def test_breakpoints_are_loaded_once_and_listed(calsel: Calsel, tmp_path: Path) 
     assert calsel("breakpoints", "load", file).stdout == "1 new breakpoints\n"
     assert calsel("breakpoints", "load", file).stdout == "0 new breakpoints\n"
     assert calsel("breakpoints", "list").stdout == "56000.5000 UVES BIAS_BLUE ANY ANY\n"
+    assert calsel("breakpoints", "remove", file).stdout == "1 breakpoints removed\n"
+    assert calsel("breakpoints", "list").stdout == ""
+    told = calsel("breakpoints", "remove", file)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr.startswith("calsel: breakpoint 0 is not in force, so none is taken back: ")
 
 
 @pytest.mark.parametrize(
@@ -194,9 +199,10 @@ def test_a_wrong_breakpoint_is_named_and_leaves_the_right_ones_out_too(
 def test_a_breakpoints_file_that_is_no_json_list_is_named(calsel: Calsel, tmp_path: Path, text: str) -> None:
     file = tmp_path / "breakpoints.json"
     file.write_text(text)
-    told = calsel("breakpoints", "load", file)
-    assert (told.exit_code, told.stdout) == (1, "")
-    assert told.stderr.startswith(f"calsel: {file}: no")
+    for change in ("load", "remove"):
+        told = calsel("breakpoints", change, file)
+        assert (told.exit_code, told.stdout) == (1, "")
+        assert told.stderr.startswith(f"calsel: {file}: no")
 
 
 def test_db_upgrade_makes_the_tables_and_shows_no_password(
