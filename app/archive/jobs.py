@@ -202,6 +202,16 @@ def change(
     )
 
 
+def failures(connection: Connection, job: str) -> list[str]:
+    """What went wrong, the job's own words first; of one that has ended, what had gone wrong by then."""
+    row = connection.execute(
+        "SELECT CASE WHEN phase = ANY(%s) THEN error "
+        f"ELSE concat_ws(E'\\n', error, {REASONS}) END FROM job WHERE id = %s",
+        [list(ENDED), job],
+    ).fetchone()
+    return row[0].splitlines() if row and row[0] else []
+
+
 def overdue(connection: Connection) -> tuple[list[str], list[str]]:
     """Jobs that have used up their execution duration, and jobs whose destruction time has come."""
     late = connection.execute(

@@ -25,13 +25,14 @@ _TAIL: Final = 10
 class View:
     """A job with its runs and children; `waits_for` are queues that no living worker serves.
 
-    `below` are the runs of its children.
+    `below` are the runs of its children; `failures` is what went wrong, the job's own words first.
     """
 
     job: Job
     runs: list[RunState]
     children: list[Job]
     below: list[RunState]
+    failures: list[str]
     waits_for: tuple[str, ...]
     quote: datetime | None
 
@@ -59,17 +60,6 @@ class View:
             for product in run.products
         ]
 
-    def failures(self) -> list[str]:
-        """What went wrong, the job's own words first; of one that has ended, what had gone wrong by then."""
-        own = self.job.error.splitlines() if self.job.error else []
-        if self.job.phase in jobs.ENDED:
-            return own
-        runs = [
-            f"{run.task['id']}: {run.reason}" for run in self.runs if run.state in ("failed", "cancelled")
-        ]
-        ended = [child for child in self.children if child.phase in ("ERROR", "ABORTED")]
-        return own + runs + [f"job {child.id}: {child.error or child.phase}" for child in ended]
-
 
 def view(connection: Connection, job: str) -> View:
     """Everything of a job. Raises UnknownJobError."""
@@ -84,7 +74,8 @@ def view(connection: Connection, job: str) -> View:
             wanted.add(PLANNERS)
         waiting = wanted - served
     quote = _quote(connection, [*runs, *below])
-    return View(found, runs, children, below, tuple(sorted(waiting)), quote)
+    failures = jobs.failures(connection, job)
+    return View(found, runs, children, below, failures, tuple(sorted(waiting)), quote)
 
 
 def tail(run: RunState, lines: int = _TAIL) -> list[str]:
@@ -136,7 +127,7 @@ def describe(seen: View) -> dict[str, Any]:
         "parameters": job.parameters,
         "answers": job.answers,
         "messages": [*job.messages, *(f"{t['products'][0]}: {said}" for t in tasks for said in t["report"])],
-        "errors": seen.failures(),
+        "errors": seen.failures,
         "waitsForWorkersOf": list(seen.waits_for),
         "tasks": tasks,
         "results": [{k: v for k, v in each.items() if k != "path"} for each in seen.results()],

@@ -71,7 +71,7 @@ def job(seen: View, links: Links) -> bytes:
             destruction=_time(row.destruction),
             parameters=_given(row),
             results=_results(seen, links),
-            error_summary=_error(row, seen.failures()),
+            error_summary=_error(row, seen.failures),
             job_info=None,
         )
     )

@@ -168,7 +168,7 @@ class Door:
             case "owner":
                 return _text_response(row.owner or "")
             case "error":
-                return _text_response("".join(f"{line}\n" for line in seen.failures()))
+                return _text_response("".join(f"{line}\n" for line in seen.failures))
             case "parameters":
                 return _xml(documents.parameters(row))
             case "results":
