@@ -64,7 +64,7 @@ class There:
     def steps(self, job: str) -> Iterator[Step]:
         """By server-sent events, taken up again where a connection was lost."""
         events: list[dict[str, Any]] = []
-        newest = ""
+        newest, over = "", False
         while True:
             try:
                 with self._streamed(job, newest) as lines:
@@ -87,9 +87,12 @@ class There:
                 pass  # the job is asked for below, where a service that is gone is told
             time.sleep(_AGAIN)
             seen = self.look(job)
-            if seen["phase"] not in ENDED:  # else the rest of its events is asked for, up to its end
+            if over or seen["phase"] not in ENDED:
                 yield seen, events
                 events = []
+            if over:  # streams do not come through, so what happened last is not told, only how it ended
+                return
+            over = seen["phase"] in ENDED  # the rest of its events is asked for, once
 
     def abort(self, job: str) -> None:
         """PHASE=ABORT."""

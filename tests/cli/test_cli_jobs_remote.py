@@ -172,6 +172,24 @@ def test_who_looks_on_misses_nothing_where_the_connection_is_lost_and_the_job_en
     assert lines[-1][1:] == ["COMPLETED"]
 
 
+def test_who_looks_on_where_no_stream_comes_through_is_told_how_it_ended(
+    there: Calsel, truth: Truth, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = there("submit", truth.naco_science).stdout.strip()
+    work(index, job)
+
+    @contextmanager
+    def never(desk: There, job: str, newest: str) -> Iterator[Iterator[str]]:
+        raise httpx.ReadError("a proxy cuts streams off")
+        yield
+
+    monkeypatch.setattr(There, "_streamed", never)
+    monkeypatch.setattr(remote, "_AGAIN", 0.0)
+    told = there("watch", job)
+    assert told.exit_code == 0, told.output
+    assert told.stdout.split()[-1] == "COMPLETED"
+
+
 def test_a_job_that_fails_ends_looking_on_with_1(there: Calsel, truth: Truth, index: Index) -> None:
     job = there("submit", truth.naco_science, "-p", "naco_img_dark.hot_t=1").stdout.strip()
     assert job == ""  # no worker has declared the recipe
