@@ -60,6 +60,29 @@ def test_an_incomplete_science_frame_is_refused_with_what_it_needs(
     assert told.stderr.count("\n") == 1
 
 
+def test_several_frames_are_reduced_one_after_the_other_whatever_becomes_of_one(
+    ask: Calsel, truth: Truth
+) -> None:
+    frames = (truth.naco_science, truth.incomplete_science, truth.uves_science, truth.naco_science)
+    told = ask("run", *frames, "--dry-run")
+    assert told.exit_code == 1
+    assert [line for line in told.stdout.splitlines() if not line.startswith("  ")] == [
+        f"{truth.naco_science} (1 of 3)", "4 tasks:",
+        f"{truth.incomplete_science} (2 of 3)",
+        f"{truth.uves_science} (3 of 3)", "6 tasks:",
+    ]  # fmt: skip
+    first, last = told.stderr.splitlines()
+    assert first.startswith(f"calsel: {truth.incomplete_science}: incomplete: ")
+    assert last == f"calsel: 1 of 3 failed: {truth.incomplete_science}"
+    assert ask("run", truth.naco_science, truth.uves_science, "--dry-run").exit_code == 0
+
+
+def test_nothing_runs_where_one_frame_is_unknown(ask: Calsel, truth: Truth) -> None:
+    told = ask("run", truth.naco_science, "NACO.unknown", "UVES.unknown", "--dry-run")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert "2 dp_ids are not in this archive: 'NACO.unknown', 'UVES.unknown'" in told.stderr
+
+
 def test_a_calibration_frame_is_refused(ask: Calsel, truth: Truth) -> None:
     dark = truth.expected[truth.naco_science]["NACO_IMG_DARK_AVG"][0]
     told = ask("run", dark)
