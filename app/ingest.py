@@ -25,8 +25,8 @@ from app.archive.quality import add_breakpoints
 from app.archive.storing import Stored, lock, store
 from app.classify import Frame
 from app.errors import HeaderError
-from app.folders import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES, find_files
-from app.header import Header, read_extensions, read_header, read_table
+from app.folders import LOG_SUFFIXES, find_files
+from app.header import HEADER_SUFFIXES, TABLE_SUFFIXES, Header, read_extensions, read_header, read_table
 from app.rights import release_of
 from app.rulebook import Library
 from app.rulebook.thresholds import load_standards
@@ -261,7 +261,7 @@ def _dp_id(path: Path, header: Header) -> str:
 
 
 def _stem(name: str) -> str:
-    for suffix in sorted((*FITS_SUFFIXES, *LOG_SUFFIXES, ".hdr.txt"), key=len, reverse=True):
+    for suffix in sorted((*HEADER_SUFFIXES, *LOG_SUFFIXES), key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

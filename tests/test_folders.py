@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from app.errors import HeaderError
-from app.folders import find_files
+from app.folders import FITS_SUFFIXES, TABLE_SUFFIXES, find_files
+from app.header import HEADER_SUFFIXES
+from app.header import TABLE_SUFFIXES as ALL_TABLES
 
 
 @pytest.fixture
@@ -68,3 +70,35 @@ def test_a_folder_that_goes_is_left_out_and_a_closed_one_is_told(
     found = [path.name for path in find_files([night], skipped)]
     assert found == ["c.FITS", "s0.fits", "s1.fits", "t.vot"]
     assert [str(error) for error in skipped] == [f"{night}/{each}" for each in told]
+
+
+def test_a_file_that_cannot_be_looked_at_is_left_to_its_reader(
+    night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+
+    def faulty(path: Any, **given: Any) -> os.stat_result:
+        if str(path).endswith("s1.fits"):
+            raise OSError(116, "Stale file handle", str(path))
+        return stat(path, **given)
+
+    monkeypatch.setattr(os, "stat", faulty)
+    assert night / "s1.fits" in find_files([night], [])
+    with pytest.raises(HeaderError, match=r"s1.fits: cannot be read: Stale file handle"):
+        find_files([night / "s1.fits"], [])
+
+
+def test_a_file_whose_name_is_no_text_is_told(night: Path) -> None:
+    (night / "s1.fits").rename(night / os.fsdecode(b"s\xff.fits"))
+    skipped: list[HeaderError] = []
+    assert [path.name for path in find_files([night], skipped)] == ["c.FITS", "b.fits.gz", "s0.fits", "t.vot"]
+    (told,) = skipped
+    assert told.reason == "its name is not UTF-8; rename it"
+
+
+def test_all_that_is_read_is_found_but_copies_of_headers_and_trees() -> None:
+    assert {*HEADER_SUFFIXES, *ALL_TABLES} - {*FITS_SUFFIXES, *TABLE_SUFFIXES} == {
+        ".hdr.txt",
+        ".xml",
+        ".xml.gz",
+    }

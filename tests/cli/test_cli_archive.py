@@ -86,7 +86,7 @@ def test_a_folder_without_fits_files_is_told_with_the_endings_that_count(
         (folder / "readme.txt").write_text(content)
     told = calsel("ingest", folder)
     assert told.exit_code == 1
-    assert f"calsel: {folder}: no file to ingest; names end in .fits .fit .fits.gz" in told.stderr
+    assert f"calsel: {folder}: no file to ingest; names end in .fits .fits.gz .fits.fz" in told.stderr
 
 
 def test_a_missing_path_is_a_usage_error(calsel: Calsel, tmp_path: Path) -> None:
@@ -159,9 +159,13 @@ def test_two_verdicts_at_once_are_refused(calsel: Calsel) -> None:
 def test_breakpoints_are_loaded_once_and_listed(calsel: Calsel, tmp_path: Path) -> None:
     file = tmp_path / "breakpoints.json"
     file.write_text(json.dumps([ENTRY]))
+    assert json.loads(calsel("breakpoints", "list", "--format", "json").stdout) == []
     assert calsel("breakpoints", "load", file).stdout == "1 new breakpoints\n"
     assert calsel("breakpoints", "load", file).stdout == "0 new breakpoints\n"
     assert calsel("breakpoints", "list").stdout == "56000.5000 UVES BIAS_BLUE ANY ANY\n"
+    listed = calsel("breakpoints", "list", "--format", "json").stdout
+    assert json.loads(listed) == [ENTRY]
+    file.write_text(listed)
     assert calsel("breakpoints", "remove", file).stdout == "1 breakpoints removed\n"
     assert calsel("breakpoints", "list").stdout == ""
     told = calsel("breakpoints", "remove", file)
