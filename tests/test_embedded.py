@@ -329,7 +329,7 @@ def test_data_of_a_postgresql_that_is_not_installed_are_refused_and_kept(home: P
 def test_a_server_that_cannot_start_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_PATIENCE", 1.0)
     with pytest.raises(
-        DatabaseError, match=r"(?s)server\.log ends:\n.*invalid value for parameter \"shared_buffers\""
+        DatabaseError, match=r"(?s)server\.log\):\n.*invalid value for parameter \"shared_buffers\""
     ):
         lease_fast(home, shared_buffers="1 parsec")
 

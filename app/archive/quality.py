@@ -113,6 +113,7 @@ def add_breakpoints(
     Without `removed_too` those that were taken back stay so. Raises RequestError naming the entry that is
     not of that form.
     """
+    lock(connection)
     with connection.transaction():
         added = sum(
             connection.execute(_ADD, {**entry, "removed_too": removed_too}).rowcount
@@ -128,30 +129,34 @@ def remove_breakpoints(connection: Connection, entries: Iterable[Mapping[str, An
 
     Raises RequestError naming the entry that is not of CalSelector's form, or that is not in force.
     """
+    lock(connection)
+    done = set()
     with connection.transaction():
-        removed = 0
         for number, entry in enumerate(_demand_breakpoints(entries)):
-            if not connection.execute(_REMOVE, entry).rowcount:
+            key = tuple(entry[name] for name in _KEYS if name != "dpInstrument")
+            if key not in done and not connection.execute(_REMOVE, entry).rowcount:
                 raise RequestError(
                     f"breakpoint {number} is not in force, so none is taken back: {dict(entry)}; "
-                    "'calsel breakpoints list' prints those that are"
+                    "'calsel breakpoints list --format json' prints those that are"
                 )
-            removed += 1
-        if removed:
+            done.add(key)
+        if done:
             bump(connection)
-    return removed
+    return len(done)
 
 
+# Their times are those of the change, not of its transaction: who waits for the lock comes later than who
+# has it, so that at no moment two of a kind were in force.
 _ADD: Final = """
-INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class)
-SELECT %(mjdObs)s, %(instrument)s, %(dpInstrument)s, %(rawType)s, %(proCatg)s, %(doClass)s
+INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class, added_at)
+SELECT %(mjdObs)s, %(instrument)s, %(dpInstrument)s, %(rawType)s, %(proCatg)s, %(doClass)s, clock_timestamp()
 WHERE %(removed_too)s OR NOT EXISTS (
   SELECT 1 FROM breakpoint WHERE mjd_obs = %(mjdObs)s AND instrument = %(instrument)s
   AND raw_type = %(rawType)s AND pro_catg = %(proCatg)s AND do_class = %(doClass)s)
 ON CONFLICT DO NOTHING
 """
 _REMOVE: Final = """
-UPDATE breakpoint SET removed_at = now() WHERE removed_at IS NULL AND mjd_obs = %(mjdObs)s
+UPDATE breakpoint SET removed_at = clock_timestamp() WHERE removed_at IS NULL AND mjd_obs = %(mjdObs)s
 AND instrument = %(instrument)s
 AND raw_type = %(rawType)s AND pro_catg = %(proCatg)s AND do_class = %(doClass)s
 """
@@ -172,7 +177,7 @@ def _is_breakpoint(entry: object) -> bool:
         return False
     mjd, *words = (entry.get(key) for key in _KEYS)
     number = isinstance(mjd, (int, float)) and not isinstance(mjd, bool)
-    return number and all(isinstance(word, str) for word in words)
+    return number and all(isinstance(word, str) and "\0" not in word for word in words)
 
 
 def breakpoints(connection: Connection) -> list[Breakpoint]:

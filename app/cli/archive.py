@@ -13,7 +13,7 @@ from rich.console import Console
 from app import config, embedded
 from app.archive.database import connect, upgrade
 from app.archive.index import Index
-from app.archive.quality import add_breakpoints, breakpoints, remove_breakpoints
+from app.archive.quality import add_breakpoints, breakpoint_list, breakpoints, remove_breakpoints
 from app.archive.storing import Stored
 from app.errors import RequestError
 from app.folders import FITS_SUFFIXES, LOG_SUFFIXES, TABLE_SUFFIXES
@@ -155,9 +155,21 @@ def _breakpoints_of(file: Path) -> list[Any]:
 
 
 @breakpoints_group.command("list")
-def list_breakpoints() -> None:
-    """Print every breakpoint: MJD, instrument, RAW.TYPE, PRO.CATG, DO class."""
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json is what 'load' and 'remove' take.",
+)
+def list_breakpoints(form: str) -> None:
+    """Print the breakpoints in force: MJD, instrument, RAW.TYPE, PRO.CATG, DO class."""
     with open_index(config.read()) as index, index.connection() as connection:
+        if form == "json":
+            entries = [orjson.dumps(entry).decode() for entry in breakpoint_list(connection)]
+            click.echo("[" + ",\n ".join(entries) + "]")
+            return
         for each in breakpoints(connection):
             click.echo(f"{each.mjd:.4f} {each.instrument} {each.raw_type} {each.pro_catg} {each.do_class}")
 

@@ -75,7 +75,9 @@ def run_command(
             raise UnknownFrameError(*unknown)
         for number, dp_id in enumerate(frames, 1):
             if len(frames) > 1:
-                console.print(f"{dp_id} ({number} of {len(frames)})", style="bold", highlight=False)
+                console.print(
+                    f"{dp_id} ({number} of {len(frames)})", style="bold", markup=False, soft_wrap=True
+                )
             try:
                 done = carry_out(index, dp_id)
             except PlanError as error:

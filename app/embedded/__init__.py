@@ -253,12 +253,10 @@ def _start(
         start = ("start", "-D", "data", "-w", "-t", str(_RECOVERY), "-l", "server.log", "-o", options)
         told = account.run(cluster, folder / "pg_ctl", *start)
         if told.returncode != 0:
-            log = (cluster / "server.log").read_text(errors="replace").splitlines()[-5:]
-            patience = _STALL if alive or any(_ORPHANS in line for line in log) else _PATIENCE
+            log = account.run(cluster, "tail", "-n", "5", "server.log").stdout or told.stderr
+            patience = _STALL if alive or _ORPHANS in log else _PATIENCE
             if time.monotonic() > began + patience:
-                raise DatabaseError(
-                    "\n".join([f"PostgreSQL did not start; {cluster / 'server.log'} ends:", *log])
-                )
+                raise DatabaseError(f"PostgreSQL did not start ({cluster / 'server.log'}):\n{log.strip()}")
             time.sleep(0.2)
 
 

@@ -36,7 +36,7 @@ def router() -> APIRouter:
 
     @routes.get("/calselector/v1/breakpoints", summary="Breakpoints", responses=_RESPONSES)
     def breakpoints(request: Request) -> Response:
-        """Every breakpoint, in the form that `calsel breakpoints load` and EDPS read."""
+        """Those in force, in the form that `calsel breakpoints load` and EDPS read."""
         index: Index = request.app.state.index
         with index.connection() as connection:
             return Response(orjson.dumps(breakpoint_list(connection)), media_type="application/json")

@@ -34,8 +34,13 @@ Answer = TypeVar("Answer")
 _RECENT = 60.0
 # Seconds before a run that is left to others is called for again: we may well be the first to hear that, too.
 _PAUSE = 0.2
-# The database is away: being restarted, or the network is down.
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError)
+# The database is away: being restarted, the network is down, or its standby does not write yet.
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    OperationalError,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
+from app.archive.database import MIGRATIONS, connect
 from app.archive.index import Index
 from app.archive.quality import add_breakpoints, breakpoint_list, breakpoints, judge, remove_breakpoints
 from app.archive.storing import store
@@ -101,6 +105,61 @@ def test_a_breakpoint_that_is_taken_back_is_so_until_somebody_adds_it_again(fill
         assert remove_breakpoints(connection, [ENTRY]) == 1
 
 
+def test_a_list_that_names_one_twice_is_loaded_and_taken_back(filled: Index) -> None:
+    with filled.connection() as connection:
+        assert add_breakpoints(connection, [ENTRY, ENTRY]) == 1
+        assert remove_breakpoints(connection, [ENTRY, ENTRY]) == 1
+
+
+@pytest.mark.parametrize("change", [add_breakpoints, remove_breakpoints])
+def test_who_changes_breakpoints_waits_for_who_writes(
+    filled: Index, database_url: str, change: Callable[..., int]
+) -> None:
+    with filled.connection() as connection:
+        if change is remove_breakpoints:
+            add_breakpoints(connection, [ENTRY])
+        before = filled.rules(connection).revision
+    other = Index(connect(database_url, pool_size=1))
+
+    def changed() -> int:
+        with other.connection() as connection:
+            return change(connection, [ENTRY])
+
+    with ThreadPoolExecutor() as aside:
+        with filled.writing() as (connection, books):
+            judge(connection, books, ["B0"], "certified", "me", "seen")
+            changing = aside.submit(changed)
+            with pytest.raises(TimeoutError):
+                changing.result(timeout=0.3)
+        assert changing.result() == 1
+    other.engine.dispose()
+    with filled.connection() as connection:
+        assert filled.rules(connection).revision == before + 2
+
+
+def test_an_older_schema_has_the_breakpoints_that_are_in_force(database_url: str) -> None:
+    engine = connect(database_url, pool_size=1)
+    older = {**ENTRY, "mjdObs": 54000.0}
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        with Index(engine).connection() as connection:
+            add_breakpoints(connection, [ENTRY, older])
+            remove_breakpoints(connection, [ENTRY, older])
+            add_breakpoints(connection, [older])
+        with engine.begin() as schema:
+            config.attributes["connection"] = schema
+            command.downgrade(config, "0009")
+            kept = schema.exec_driver_sql("SELECT mjd_obs FROM breakpoint").fetchall()
+            command.upgrade(config, "head")
+        assert [row[0] for row in kept] == [54000.0]
+        with Index(engine).connection() as connection:
+            assert breakpoint_list(connection) == [older]
+            assert add_breakpoints(connection, [ENTRY, older]) == 1
+    finally:
+        engine.dispose()
+
+
 def test_none_is_taken_back_where_one_is_not_in_force(filled: Index) -> None:
     with filled.connection() as connection:
         add_breakpoints(connection, [ENTRY])
@@ -111,7 +170,7 @@ def test_none_is_taken_back_where_one_is_not_in_force(filled: Index) -> None:
         assert breakpoint_list(connection) == [ENTRY]
 
 
-@pytest.mark.parametrize("bad", [{"mjdObs": 1.0}, {**ENTRY, "mjdObs": "55000"}])
+@pytest.mark.parametrize("bad", [{"mjdObs": 1.0}, {**ENTRY, "mjdObs": "55000"}, {**ENTRY, "rawType": "\0"}])
 def test_an_entry_of_another_form_is_refused_and_named(filled: Index, bad: dict[str, Any]) -> None:
     with filled.connection() as connection:
         with pytest.raises(RequestError, match="breakpoint 1 must have mjdObs"):

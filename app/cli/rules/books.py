@@ -80,7 +80,8 @@ def activate_command(yes: bool) -> None:
     Refused (exit 1) where an instrument's active rulebooks would change and nobody has looked at that very
     change with 'calsel rules diff active CALSEL_RULES/INSTRUMENT'. Which nights were looked at is printed;
     how many are enough is yours to say. An instrument without active rulebooks needs no look. 'calsel rules
-    undo' makes the former ones active again.
+    undo' makes the former ones active again. The breakpoints.json beside rulebooks are loaded, but for those
+    that 'calsel breakpoints remove' has taken back.
     """
     settings = config.read()
     library = load_library(settings.rules)
