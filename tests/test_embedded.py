@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 from app import embedded
 from app.embedded import binaries
 from app.errors import DatabaseError
+from tests.waiting import until
 
 CLIENT = """
 import sys
@@ -87,12 +88,7 @@ def end(process: subprocess.Popen[str], *, by: signal.Signals = signal.SIGKILL) 
     process.communicate()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Give up after two minutes, which is no measure of speed: the machine may be busy."""
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+wait_until = partial(until, seconds=120.0)
 
 
 def stopped(home: Path) -> bool:

@@ -14,6 +14,7 @@ from app.archive.reaping import Presence
 from app.archive.runs import Claim, Token
 from app.worker.hands import Hands, Patience
 from app.worker.heart import Heart, Rhythm
+from tests.waiting import until
 
 # As long as no test would wait.
 BEAT = 600.0
@@ -31,10 +32,7 @@ def test_a_heart_that_waits_for_its_next_beat_stops_long_before_it_is_due(databa
     heart = Heart(url, IDLE, ME, Rhythm(beat=BEAT))
     heart.start()
     with psycopg.connect(url, autocommit=True) as connection:
-        end = time.monotonic() + 60
-        while connection.execute(ASLEEP).fetchone() != (1,):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: connection.execute(ASLEEP).fetchone() == (1,))
         begun = time.monotonic()
         heart.stop()
         assert time.monotonic() - begun < BEAT / 10
@@ -64,9 +62,7 @@ def test_who_slept_since_its_own_beat_began_takes_nobody_for_dead(
     monkeypatch.setattr(reaping, "reap", reap)
     heart = Heart(database_url.replace("+psycopg", ""), IDLE, ME, rhythm)
     heart.start()
-    while told.count("slept") < 2 and "reap" not in told:
-        assert time.monotonic() < begun + 60
-        time.sleep(0.05)
+    until(lambda: told.count("slept") == 2 or "reap" in told)
     heart.stop()
     assert ("reap" in told) == (not asleep)
 
@@ -82,10 +78,7 @@ def test_a_heart_that_fails_ends_its_worker(database_url: str) -> None:
     try:
         heart = Heart(database_url.replace("+psycopg", ""), hands, ME, Rhythm(beat=BEAT))
         heart.start()
-        end = time.monotonic() + 60
-        while len(told) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: len(told) == 2)
     finally:
         signal.signal(signal.SIGTERM, before)
     heart.stop()

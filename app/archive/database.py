@@ -102,7 +102,7 @@ def upgrade(url: str) -> None:
     engine = connect(url)
     try:
         with engine.begin() as connection:
-            config = _config()
+            config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
@@ -111,7 +111,7 @@ def upgrade(url: str) -> None:
 
 def check_schema(engine: Engine) -> None:
     """Refuse a database of another version. Raises SchemaError saying which command mends it."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:
@@ -156,7 +156,8 @@ def metadata() -> MetaData:
     return SQLModel.metadata
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Alembic, pointed at the migrations; it works on `attributes["connection"]`."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from app.archive import qc
-from app.archive.database import MIGRATIONS
+from app.archive.database import alembic_config
 from app.archive.index import Index
 from app.archive.quality import judge
 from app.archive.storing import store
@@ -113,8 +112,7 @@ def test_upgrading_records_what_ingesting_would_have(
 
 def _again(engine: Engine) -> None:
     """Migration 0005 (and what follows) anew."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = alembic_config()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0004")

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from alembic import command
-from alembic.config import Config
 
-from app.archive.database import MIGRATIONS, connect
+from app.archive.database import alembic_config, connect
 from app.archive.index import Index
 from app.archive.quality import add_breakpoints, breakpoint_list, breakpoints, judge, remove_breakpoints
 from app.archive.storing import store
@@ -140,8 +139,7 @@ def test_who_changes_breakpoints_waits_for_who_writes(
 def test_an_older_schema_has_the_breakpoints_that_are_in_force(database_url: str) -> None:
     engine = connect(database_url, pool_size=1)
     older = {**ENTRY, "mjdObs": 54000.0}
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = alembic_config()
     try:
         with Index(engine).connection() as connection:
             add_breakpoints(connection, [ENTRY, older])

@@ -25,6 +25,7 @@ from sqlalchemy import make_url
 
 from app.web import protocol
 from app.web.protocol import BODY_TIME, HEAD_TIME
+from tests.waiting import until
 
 ASSOCIATIONS = "/calselector/v1/associations"
 SYNC = "/tap_obs/sync"
@@ -118,14 +119,6 @@ def frames(archive) -> Callable[[], int]:
             return connection.execute("SELECT count(*) FROM frame").fetchone()[0]
 
     return count
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Give up after a minute, which is no measure of speed: the machine may be busy."""
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def held(wire: socket.socket) -> bool:
@@ -598,7 +591,7 @@ def test_a_crowd_of_slow_clients_keeps_nobody_else_waiting(server: Server, clien
         assert {told[:13] for told in slow} <= {b"HTTP/1.1 408 ", b""}
         assert any(slow)
     assert server.memory("VmHWM") - before < 100 * MB
-    wait_until(lambda: server.files() <= files + 5)
+    until(lambda: server.files() <= files + 5)
     assert server.threads() <= threads + 8
 
 
@@ -635,7 +628,7 @@ def test_where_nobody_waits_a_newcomer_is_sent_away_with_a_word(archive, monkeyp
         assert told.text == "too many connections are open; try again later\n"
         for _ in range(5):  # one that is sent away makes no room for the next
             assert httpx.get(f"{archive.url}/health", timeout=60).status_code == 503
-    wait_until(lambda: httpx.get(f"{archive.url}/health", timeout=60).status_code == 200)
+    until(lambda: httpx.get(f"{archive.url}/health", timeout=60).status_code == 200)
 
 
 @pytest.mark.slow
@@ -645,7 +638,7 @@ def test_who_takes_nothing_of_an_answer_loses_it(archive, monkeypatch: pytest.Mo
     with socket.create_connection((place.hostname, place.port), timeout=60) as wire:
         wire.sendall(_BIG.replace(b"60000", b"150000"))
         assert wire.recv(12) == b"HTTP/1.1 200"
-        wait_until(lambda: not held(wire))
+        until(lambda: not held(wire))
         received = 0
         with pytest.raises(ConnectionResetError):
             while data := wire.recv(MB):

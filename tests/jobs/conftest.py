@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ from app.rulebook import load_library
 from processing.esorex import Esorex, EsorexError
 from processing.simulate.archive import Studio
 from processing.simulate.nightlog import Template, named
+from tests import waiting
+from tests.hooked import hook
 
 JITTER, DARK, FLAT, FLAT_DARK = (named("NACO", n) for n in ("jitter", "dark", "twilight", "twilight-dark"))
 SCIENCE = JITTER.dp_ids()[0]
@@ -156,9 +158,7 @@ class Site:
         """Let every call of a recipe run a shell script first (listings and versions are not recipes)."""
         real = Esorex.find().program
         self.tools.mkdir(exist_ok=True)
-        path = self.tools / "esorex"
-        path.write_text(f'#!/bin/sh\ncase "$*" in *--output-dir*) {script};; esac\nexec {real} "$@"\n')
-        path.chmod(0o755)
+        hook(self.tools / "esorex", real, script)
 
     def hold(self, *, later: bool = False) -> Callable[[], None]:
         """Let the first recipe wait, or all `later` ones instead; returns what lets them go on."""
@@ -202,12 +202,7 @@ class Site:
         assert self.recipes() == []
 
 
-def until(true: Callable[[], object], what: str, told: Callable[[], str] = str) -> None:
-    """Wait until something is true; tests wait for what must come, never for how soon."""
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, f"never came true: {what}; {told()}"
-        time.sleep(0.05)
+until = partial(waiting.until, seconds=PATIENCE)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

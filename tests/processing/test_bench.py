@@ -17,6 +17,7 @@ from processing.names import input_name
 from processing.process import Limits
 from processing.products import sha256
 from processing.runner import Event, RunReport, run
+from tests.hooked import hook
 
 WriteFrames: TypeAlias = Callable[..., tuple[InputFile, ...]]
 MakeTask: TypeAlias = Callable[..., Task]
@@ -64,8 +65,7 @@ def spoil_manifest(product: Path) -> None:
 
 def instead(esorex: Esorex, path: Path, script: str) -> Esorex:
     """An esorex that does something else instead of a recipe."""
-    path.write_text(f'#!/bin/sh\ncase "$*" in *--output-dir*) {script};; esac\nexec {esorex.program} "$@"\n')
-    path.chmod(0o755)
+    hook(path, esorex.program, script)
     return replace(esorex, program=path)
 
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ import pytest
 
 from processing import process
 from processing.process import Limits, Outcome, run
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PATH = {"PATH": "/usr/bin:/bin"}
@@ -51,11 +51,7 @@ def alive(pid: int) -> bool:
 
 def ends(pid: int) -> bool:
     """Whether a process ends: a kill is carried out soon, not at once."""
-    for _ in range(6000):
-        if not alive(pid):
-            return True
-        time.sleep(0.01)
-    return False
+    return until(lambda: not alive(pid), f"process {pid} ends")
 
 
 def first_line(path: Path) -> str:
@@ -65,11 +61,7 @@ def first_line(path: Path) -> str:
 
 def written(path: Path) -> str:
     """The first line of a file that another process will write."""
-    for _ in range(6000):
-        if line := first_line(path):
-            return line
-        time.sleep(0.01)
-    raise AssertionError(f"{path} was never written")
+    return until(lambda: first_line(path), f"{path} is written")
 
 
 def test_a_command_ends_with_its_code_and_its_output_is_kept(tmp_path: Path) -> None:

@@ -3,11 +3,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +20,8 @@ from processing.graph import InputFile, InputProduct, Plan, PlanError, Task
 from processing.process import Limits
 from processing.products import sha256
 from processing.runner import Event, RunReport, run
+from tests.hooked import hook
+from tests.waiting import until
 
 WriteFrames: TypeAlias = Callable[..., tuple[InputFile, ...]]
 MakeTask: TypeAlias = Callable[..., Task]
@@ -61,11 +61,7 @@ def torn(source: InputFile) -> InputFile:
 
 def wrapped(esorex: Esorex, path: Path, script: str) -> Esorex:
     """An esorex that does something else first (or only)."""
-    listing = 'case "$*" in *--recipes*) exec'
-    path.write_text(
-        f'#!/bin/sh\n{listing} {esorex.program} "$@";; esac\n{script}\nexec {esorex.program} "$@"\n'
-    )
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    hook(path, esorex.program, script)
     return replace(esorex, program=path)
 
 
@@ -233,23 +229,14 @@ def test_a_run_that_is_ended_leaves_no_recipe_and_no_entry_behind(
     command = [sys.executable, "-c", HANGING_RUN, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as parent:
-        recipe = int(_soon(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
+        recipe = int(until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
         assert _running(recipe)
         parent.send_signal(how)
         parent.communicate()
-    _soon(lambda: not _running(recipe))
+    until(lambda: not _running(recipe))
     assert entries(store) == []
     if how == signal.SIGINT:
         assert_no_work_left(store)
-
-
-def _soon(answer: Callable[[], Any]) -> Any:
-    """The first true answer, within a minute."""
-    for _ in range(6000):
-        if said := answer():
-            return said
-        time.sleep(0.01)
-    raise AssertionError("it never came true")
 
 
 def _running(pid: int) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from processing.esorex import Esorex, EsorexError
+from tests.waiting import until
 
 Site = Any  # tests/vo/uws/conftest.py
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -53,10 +53,7 @@ def test_a_job_is_aborted_when_its_time_is_used_up_and_forgotten_when_it_is_due(
     numbers = [job.rpartition("/")[2] for job in (endless, due)]
     with site.index.connection() as connection:
         connection.execute("UPDATE job SET destruction = now() WHERE id = ANY(%s)", [numbers])
-    end = time.monotonic() + 60
-    while known(site, numbers):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: not known(site, numbers), "the worker forgets them")
     assert [site.client.get(job).status_code for job in (endless, due)] == [404, 404]
     assert site.text(pending, "phase") == "PENDING"
     with site.index.connection() as connection:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from sqlalchemy import make_url
 
 from app.archive import runs
 from app.config import Settings
+from tests.waiting import until
 
 Site = Any  # tests/vo/uws/conftest.py
 
@@ -26,13 +26,6 @@ Site = Any  # tests/vo/uws/conftest.py
 def aside() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor() as pool:
         yield pool
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def waiting(site: Site, pool: ThreadPoolExecutor, job: str, **given: str) -> Future[httpx.Response]:
