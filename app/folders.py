@@ -34,10 +34,10 @@ def find_files(paths: Iterable[Path], skipped: list[HeaderError]) -> list[Path]:
         except OSError as error:
             raise HeaderError.of(path, error) from error
         found.update(dict.fromkeys(sorted(_below(path, skipped)) if path.is_dir() else [path]))
-    skipped += [
-        HeaderError(str(path), "its name is not UTF-8; rename it") for path in found if not _is_text(path)
-    ]
-    return [path for path in found if _is_text(path)]
+    for path in [path for path in found if not _is_text(path)]:
+        skipped.append(HeaderError(str(path), "its name is not UTF-8; rename it"))
+        del found[path]
+    return list(found)
 
 
 def _below(root: Path, skipped: list[HeaderError]) -> list[Path]:

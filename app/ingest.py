@@ -31,6 +31,8 @@ from app.rights import release_of
 from app.rulebook import Library
 from app.rulebook.thresholds import load_standards
 
+# The longest first: of a.fits.gz it is .fits.gz that is cut.
+_ENDINGS = sorted((*HEADER_SUFFIXES, *LOG_SUFFIXES), key=len, reverse=True)
 # Frames of one transaction: large enough for COPY, small enough for memory and progress.
 BATCH = 2000
 Report = Callable[[str, int, int], None]
@@ -261,7 +263,7 @@ def _dp_id(path: Path, header: Header) -> str:
 
 
 def _stem(name: str) -> str:
-    for suffix in sorted((*HEADER_SUFFIXES, *LOG_SUFFIXES), key=len, reverse=True):
+    for suffix in _ENDINGS:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

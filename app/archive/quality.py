@@ -145,21 +145,17 @@ def remove_breakpoints(connection: Connection, entries: Iterable[Mapping[str, An
     return len(done)
 
 
+_SAME: Final = """mjd_obs = %(mjdObs)s AND instrument = %(instrument)s AND raw_type = %(rawType)s
+AND pro_catg = %(proCatg)s AND do_class = %(doClass)s"""
 # Their times are those of the change, not of its transaction: who waits for the lock comes later than who
 # has it, so that at no moment two of a kind were in force.
-_ADD: Final = """
+_ADD: Final = f"""
 INSERT INTO breakpoint (mjd_obs, instrument, dp_instrument, raw_type, pro_catg, do_class, added_at)
 SELECT %(mjdObs)s, %(instrument)s, %(dpInstrument)s, %(rawType)s, %(proCatg)s, %(doClass)s, clock_timestamp()
-WHERE %(removed_too)s OR NOT EXISTS (
-  SELECT 1 FROM breakpoint WHERE mjd_obs = %(mjdObs)s AND instrument = %(instrument)s
-  AND raw_type = %(rawType)s AND pro_catg = %(proCatg)s AND do_class = %(doClass)s)
+WHERE %(removed_too)s OR NOT EXISTS (SELECT 1 FROM breakpoint WHERE {_SAME})
 ON CONFLICT DO NOTHING
 """
-_REMOVE: Final = """
-UPDATE breakpoint SET removed_at = clock_timestamp() WHERE removed_at IS NULL AND mjd_obs = %(mjdObs)s
-AND instrument = %(instrument)s
-AND raw_type = %(rawType)s AND pro_catg = %(proCatg)s AND do_class = %(doClass)s
-"""
+_REMOVE: Final = f"UPDATE breakpoint SET removed_at = clock_timestamp() WHERE removed_at IS NULL AND {_SAME}"
 
 
 def _demand_breakpoints(entries: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

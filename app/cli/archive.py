@@ -167,8 +167,7 @@ def list_breakpoints(form: str) -> None:
     """Print the breakpoints in force: MJD, instrument, RAW.TYPE, PRO.CATG, DO class."""
     with open_index(config.read()) as index, index.connection() as connection:
         if form == "json":
-            entries = [orjson.dumps(entry).decode() for entry in breakpoint_list(connection)]
-            click.echo("[" + ",\n ".join(entries) + "]")
+            click.echo(orjson.dumps(breakpoint_list(connection), option=orjson.OPT_INDENT_2))
             return
         for each in breakpoints(connection):
             click.echo(f"{each.mjd:.4f} {each.instrument} {each.raw_type} {each.pro_catg} {each.do_class}")
